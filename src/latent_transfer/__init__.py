@@ -1,0 +1,59 @@
+"""Latent Transfer: the package behind the course book on variational autoencoders and transfer.
+
+Submodules load when they are first used, so that ``import latent_transfer as lt`` stays quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from latent_transfer.claims import claim
+from latent_transfer.session import Session, setup
+
+if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checkers and editors
+    from latent_transfer import (
+        data,
+        densities,
+        errors,
+        evaluation,
+        figures,
+        models,
+        nets,
+        objectives,
+        training,
+        widgets,
+    )
+    from latent_transfer.training import fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Session",
+    "claim",
+    "data",
+    "densities",
+    "errors",
+    "evaluation",
+    "figures",
+    "fit",
+    "models",
+    "nets",
+    "objectives",
+    "setup",
+    "training",
+    "widgets",
+]
+
+
+def __getattr__(name: str) -> ModuleType | object:
+    if name == "fit":
+        return importlib.import_module("latent_transfer.training").fit
+    if name in __all__:
+        return importlib.import_module(f"latent_transfer.{name}")
+    raise AttributeError(f"module 'latent_transfer' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

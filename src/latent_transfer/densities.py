@@ -1,0 +1,86 @@
+"""Log-densities in nats per image: summed over everything but the leading sample and batch axes."""
+
+from __future__ import annotations
+
+from math import log, pi
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+LOG_TWO_PI = log(2 * pi)
+
+
+class Gaussian(NamedTuple):
+    """A batch of Gaussians with diagonal covariance, as an encoder predicts them.
+
+    Attributes:
+        mean: B×D.
+        log_variance: B×D; the logarithm keeps the variance positive without a constraint.
+    """
+
+    mean: torch.Tensor
+    log_variance: torch.Tensor
+
+    @property
+    def std(self) -> torch.Tensor:
+        """B×D standard deviations."""
+        return torch.exp(0.5 * self.log_variance)
+
+    def rsample(self, samples: int | None = None) -> torch.Tensor:
+        """Draw z = μ + σ·ε with ε ~ N(0, 1), differentiable in μ and σ.
+
+        Equation: eq-reparameterisation (Kingma & Welling 2014, section 2.4).
+
+        Args:
+            samples: ``None`` for one draw, B×D; a number S for S×B×D.
+        """
+        shape = self.mean.shape if samples is None else (samples, *self.mean.shape)
+        noise = torch.randn(shape, dtype=self.mean.dtype, device=self.mean.device)
+        return self.mean + self.std * noise
+
+    def log_density(self, points: torch.Tensor) -> torch.Tensor:
+        """Log N(points; mean, diag(variance)) in nats: …×B×D to …×B."""
+        return gaussian_log_density(points, self.mean, self.log_variance).sum(-1)
+
+
+def gaussian_log_density(
+    points: torch.Tensor, mean: torch.Tensor, log_variance: torch.Tensor
+) -> torch.Tensor:
+    """Log N(x; μ, σ²) for each element, in nats; the caller sums over the axes of one event.
+
+    Equation: eq-gaussian-density.
+
+    Args:
+        points: x, any shape.
+        mean: μ, broadcastable to ``points``.
+        log_variance: log σ², broadcastable to ``points``.
+    """
+    squares = (points - mean).square() * torch.exp(-log_variance)
+    return -0.5 * (LOG_TWO_PI + log_variance + squares)
+
+
+def standard_normal_log_density(points: torch.Tensor) -> torch.Tensor:
+    """Log N(z; 0, I), the prior of every VAE here, in nats: …×D to …."""
+    return -0.5 * (LOG_TWO_PI + points.square()).sum(-1)
+
+
+def bernoulli_log_density(logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Log p(x | logits) = x·log p + (1 − x)·log(1 − p), summed over pixels, in nats.
+
+    For binary pixels this is a log-probability. On grey pixels in (0, 1) it is the same
+    expression, but no longer the log-density of a normalised distribution over [0, 1].
+
+    Equation: eq-bernoulli.
+
+    Args:
+        logits: log p/(1 − p), …×B×C×H×W (never probabilities).
+        images: B×C×H×W in [0, 1].
+
+    Returns:
+        …×B, one value an image.
+    """
+    logits = logits.to(images.dtype)  # under bfloat16 autocast the sum still runs in float32
+    # log p = log σ(l) and log(1 − p) = log σ(−l) = log σ(l) − l, so one log-sigmoid serves both.
+    log_probabilities = images * logits + F.logsigmoid(-logits)
+    return log_probabilities.flatten(-3).sum(-1)

@@ -1,0 +1,105 @@
+"""Autoencoders: an encoder, a decoder, and the map from the decoder's logits to pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape
+
+SEED_HIDDEN = (128, 64, 32, 16)  # between 784 pixels and 8 code units
+
+
+class Autoencoder(nn.Module):
+    """Encoder and decoder trained to return their input.
+
+    Args:
+        encoder: B×C×H×W to B×D.
+        decoder: B×D to B×C×H×W logits.
+        code_activation: Applied to the encoder's output; identity unless the code must be bounded.
+        output: Maps logits to pixels; sigmoid for pixels in [0, 1].
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        code_activation: nn.Module | None = None,
+        output: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.code_activation = code_activation or nn.Identity()
+        self.output = output or nn.Sigmoid()
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """B×C×H×W to codes B×D."""
+        codes: torch.Tensor = self.code_activation(self.encoder(images))
+        return codes
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Codes …×D to logits …×C×H×W."""
+        logits: torch.Tensor = self.decoder(codes)
+        return logits
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """B×C×H×W to the logits of its reconstruction, B×C×H×W."""
+        return self.decode(self.encode(images))
+
+    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
+        """B×C×H×W to its reconstruction in pixel range."""
+        pixels: torch.Tensor = self.output(self(images))
+        return pixels
+
+
+def mlp_autoencoder(
+    shape: Shape = (1, 28, 28),
+    hidden: Sequence[int] = SEED_HIDDEN,
+    code_size: int = 8,
+    *,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+    code_activation: nn.Module | None = None,
+    output: nn.Module | None = None,
+) -> Autoencoder:
+    """The deep fully connected autoencoder, 784-128-64-32-16-8 and back by default.
+
+    Args:
+        shape: C, H, W of the images.
+        hidden: Hidden widths of the encoder; the decoder mirrors them. Empty: a linear one.
+        code_size: D, the width of the code.
+        activation: Makes the nonlinearity of the hidden layers.
+        code_activation: Applied to the code, e.g. ``nn.ReLU()``; none by default.
+        output: Maps logits to pixels; ``nn.Identity()`` for a linear output.
+    """
+    encoder = MLPEncoder(shape, hidden, code_size, activation)
+    decoder = MLPDecoder(code_size, tuple(reversed(hidden)), shape, activation)
+    return Autoencoder(encoder, decoder, code_activation, output)
+
+
+def conv_autoencoder(
+    shape: Shape = (1, 28, 28),
+    channels: Sequence[int] = (32, 64, 128, 256),
+    code_size: int = 128,
+) -> Autoencoder:
+    """The four-layer convolutional autoencoder with a 128-dimensional code.
+
+    Args:
+        shape: C, H, W; 28×28 and 32×32, one or three channels, all fit.
+        channels: Channels of the encoder's convolutions; the decoder mirrors them.
+        code_size: D, the width of the code.
+    """
+    encoder = ConvEncoder(shape, channels, code_size)
+    decoder = ConvDecoder(code_size, tuple(reversed(channels)), shape)
+    return Autoencoder(encoder, decoder)
+
+
+def sparse_autoencoder(shape: Shape = (1, 28, 28), code_size: int = 256) -> Autoencoder:
+    """One wide sigmoid layer, made useful by a sparsity penalty instead of a narrow code.
+
+    Args:
+        shape: C, H, W of the images.
+        code_size: D, the number of code units, each an activation in (0, 1).
+    """
+    return mlp_autoencoder(shape, (), code_size, code_activation=nn.Sigmoid())

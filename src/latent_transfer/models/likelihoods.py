@@ -1,0 +1,61 @@
+"""What a decoder's output means: the distribution p(x | z) over pixels."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from math import log
+
+import torch
+from torch import nn
+
+from latent_transfer.densities import bernoulli_log_density, gaussian_log_density
+
+
+class Likelihood(nn.Module):
+    """A distribution over images, given the decoder's output."""
+
+    @abstractmethod
+    def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Log p(x | output) in nats per image: …×B×C×H×W and B×C×H×W to …×B."""
+
+    @abstractmethod
+    def mean(self, output: torch.Tensor) -> torch.Tensor:
+        """The expected image, …×C×H×W."""
+
+
+class BernoulliLikelihood(Likelihood):
+    """Each pixel is a coin; the decoder's output is its logit."""
+
+    def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """See :func:`latent_transfer.densities.bernoulli_log_density`."""
+        return bernoulli_log_density(output, images)
+
+    def mean(self, output: torch.Tensor) -> torch.Tensor:
+        """Pixel probabilities."""
+        return torch.sigmoid(output)
+
+
+class GaussianLikelihood(Likelihood):
+    """Each pixel is Gaussian around the decoder's output, with one variance for all pixels.
+
+    Args:
+        std: Standard deviation to start from, in units of the pixel range [0, 1].
+        learned: Whether the variance is a parameter; a fixed one makes the loss a scaled
+            squared error.
+    """
+
+    log_variance: torch.Tensor
+
+    def __init__(self, std: float = 1.0, *, learned: bool = True) -> None:
+        super().__init__()
+        if std <= 0:
+            raise ValueError(f"A standard deviation must be positive, not {std}.")
+        self.log_variance = nn.Parameter(torch.tensor(2 * log(std)), requires_grad=learned)
+
+    def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Log N(x; output, σ²) summed over pixels, in nats per image."""
+        return gaussian_log_density(images, output, self.log_variance).flatten(-3).sum(-1)
+
+    def mean(self, output: torch.Tensor) -> torch.Tensor:
+        """The decoder's output itself."""
+        return output

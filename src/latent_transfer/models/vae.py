@@ -1,0 +1,107 @@
+"""The variational autoencoder: p(z) = N(0, I), a decoder p(x | z), an encoder q(z | x)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from latent_transfer.densities import Gaussian, standard_normal_log_density
+from latent_transfer.models.likelihoods import BernoulliLikelihood, Likelihood
+from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape
+
+
+class VAE(nn.Module):
+    """A latent-variable model of images with an amortised Gaussian posterior.
+
+    Args:
+        encoder: B×C×H×W to B×2D: means and log-variances of q(z | x), side by side.
+        decoder: …×D to …×C×H×W: what ``likelihood`` takes.
+        latent_size: D.
+        likelihood: p(x | z); Bernoulli unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latent_size: int,
+        likelihood: Likelihood | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.latent_size = latent_size
+        self.likelihood = likelihood or BernoulliLikelihood()
+
+    def posterior(self, images: torch.Tensor) -> Gaussian:
+        """q(z | x) for a batch: B×C×H×W to a Gaussian of B×D. No decoder, no noise."""
+        # Back to the images' precision: under bfloat16 autocast the KL is still a float32 sum.
+        mean, log_variance = self.encoder(images).to(images.dtype).chunk(2, dim=-1)  # B×D each
+        return Gaussian(mean, log_variance)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """…×D to the likelihood's parameters, …×C×H×W (logits for Bernoulli pixels)."""
+        output: torch.Tensor = self.decoder(latents)
+        return output
+
+    def log_likelihood(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """Log p(x | z) in nats per image: images B×C×H×W, latents …×B×D, result …×B."""
+        return self.likelihood.log_density(self.decode(latents), images)
+
+    def log_joint(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """Log p(x, z) = log p(x | z) + log p(z) in nats per image: …×B."""
+        return self.log_likelihood(images, latents) + standard_normal_log_density(latents)
+
+    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
+        """The expected image at the posterior mean, B×C×H×W in pixel range."""
+        return self.likelihood.mean(self.decode(self.posterior(images).mean))
+
+    def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Expected images at ``count`` draws from the prior, count×C×H×W in pixel range."""
+        device = next(self.parameters()).device
+        # Drawn on the CPU, so that one seed gives the same images on every device.
+        latents = torch.randn(count, self.latent_size, generator=generator).to(device)
+        return self.likelihood.mean(self.decode(latents))
+
+
+def mlp_vae(
+    shape: Shape = (1, 28, 28),
+    hidden: Sequence[int] = (500, 500),
+    latent_size: int = 50,
+    *,
+    likelihood: Likelihood | None = None,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+) -> VAE:
+    """A fully connected VAE; the default is 784-500-500-50.
+
+    Args:
+        shape: C, H, W of the images.
+        hidden: Hidden widths of the encoder; the decoder mirrors them.
+        latent_size: D.
+        likelihood: p(x | z); Bernoulli unless told otherwise.
+        activation: Makes the nonlinearity of the hidden layers.
+    """
+    encoder = MLPEncoder(shape, hidden, 2 * latent_size, activation)
+    decoder = MLPDecoder(latent_size, tuple(reversed(hidden)), shape, activation)
+    return VAE(encoder, decoder, latent_size, likelihood)
+
+
+def conv_vae(
+    shape: Shape = (1, 28, 28),
+    channels: Sequence[int] = (32, 64, 128, 256),
+    latent_size: int = 50,
+    *,
+    likelihood: Likelihood | None = None,
+) -> VAE:
+    """A convolutional VAE on the layers of :func:`conv_autoencoder`.
+
+    Args:
+        shape: C, H, W of the images.
+        channels: Channels of the encoder's convolutions; the decoder mirrors them.
+        latent_size: D.
+        likelihood: p(x | z); Bernoulli unless told otherwise.
+    """
+    encoder = ConvEncoder(shape, channels, 2 * latent_size)
+    decoder = ConvDecoder(latent_size, tuple(reversed(channels)), shape)
+    return VAE(encoder, decoder, latent_size, likelihood)

@@ -1,0 +1,7 @@
+"""Building blocks: encoders and decoders that check the shape of what they are fed."""
+
+from latent_transfer.nets.convolutional import ConvDecoder, ConvEncoder
+from latent_transfer.nets.mlp import MLPDecoder, MLPEncoder
+from latent_transfer.nets.shapes import Shape
+
+__all__ = ["ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "Shape"]

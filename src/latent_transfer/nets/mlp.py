@@ -1,0 +1,75 @@
+"""Fully connected encoder and decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from math import prod
+
+import torch
+from torch import nn
+
+from latent_transfer.nets.shapes import Shape, check_codes, check_images
+
+
+class MLPEncoder(nn.Module):
+    """Images to vectors through fully connected layers, the last one linear.
+
+    Args:
+        shape: C, H, W of the images.
+        hidden: Widths of the hidden layers, first to last.
+        outputs: Width of the output.
+        activation: Makes the nonlinearity after each hidden layer.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        hidden: Sequence[int],
+        outputs: int,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.shape, self.outputs = shape, outputs
+        self.layers = _layers([prod(shape), *hidden, outputs], activation)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """B×C×H×W to B×outputs."""
+        check_images(images, self.shape)
+        outputs: torch.Tensor = self.layers(images.flatten(1))
+        return outputs
+
+
+class MLPDecoder(nn.Module):
+    """Vectors to images through fully connected layers, the last one linear (logits).
+
+    Args:
+        inputs: Width of the code.
+        hidden: Widths of the hidden layers, first to last.
+        shape: C, H, W of the images.
+        activation: Makes the nonlinearity after each hidden layer.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: Sequence[int],
+        shape: Shape,
+        activation: Callable[[], nn.Module] = nn.ReLU,
+    ) -> None:
+        super().__init__()
+        self.inputs, self.shape = inputs, shape
+        self.layers = _layers([inputs, *hidden, prod(shape)], activation)
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        """…×inputs to …×C×H×W, whatever the leading dimensions (samples, batch)."""
+        check_codes(codes, self.inputs)
+        outputs: torch.Tensor = self.layers(codes).unflatten(-1, self.shape)
+        return outputs
+
+
+def _layers(widths: Sequence[int], activation: Callable[[], nn.Module]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), activation()]
+    return nn.Sequential(*layers[:-1])  # no activation on the output: codes and logits are free

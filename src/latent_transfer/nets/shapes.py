@@ -1,0 +1,53 @@
+"""Image shapes, and the one sentence a reader gets when a batch does not fit a net."""
+
+from __future__ import annotations
+
+import torch
+
+Shape = tuple[int, int, int]  # C, H, W
+
+
+def check_images(images: torch.Tensor, shape: Shape) -> None:
+    """Refuse images that a net was not built for.
+
+    Args:
+        images: B×C×H×W.
+        shape: C, H, W that the net takes.
+
+    Raises:
+        ValueError: Naming both shapes and the call that mends it.
+    """
+    if tuple(images.shape[1:]) == tuple(shape) and images.dim() == 4:
+        return
+    raise ValueError(
+        f"This net takes batches of {spell(shape)} images (channels×height×width), "
+        f"not a tensor of shape {spell(tuple(images.shape))}; {_advice(images, shape)}."
+    )
+
+
+def check_codes(codes: torch.Tensor, size: int) -> None:
+    """Refuse codes of another size than the decoder takes.
+
+    Raises:
+        ValueError: Naming both sizes.
+    """
+    if codes.dim() < 2 or codes.shape[-1] != size:
+        raise ValueError(
+            f"This decoder takes codes of size {size} (…×{size}), "
+            f"not a tensor of shape {spell(tuple(codes.shape))}."
+        )
+
+
+def spell(shape: tuple[int, ...]) -> str:
+    """``(1, 28, 28)`` as ``1×28×28``."""
+    return "×".join(str(size) for size in shape) or "scalar"
+
+
+def _advice(images: torch.Tensor, shape: Shape) -> str:
+    if images.dim() != 4:
+        return "add the batch dimension with images[None] or take a batch from ImageSet.batches"
+    channels, height = images.shape[1], images.shape[2]
+    if channels != shape[0]:
+        method = "rgb" if shape[0] == 3 else "grey"
+        return f"convert the data set with .{method}() or build the net for {channels} channels"
+    return f"resize the data set with .resize({shape[1]}) or build the net for size {height}"

@@ -1,0 +1,44 @@
+"""One function an equation, in nats per image.
+
+Functions of tensors return one value an image (shape B): nothing is averaged behind your back.
+Functions that take a *model* are losses: they evaluate it on a batch and return a dictionary of
+batch means, whose ``"loss"`` is minimised and whose other entries are the terms it is made of.
+"""
+
+from latent_transfer.objectives.gradients import pathwise_gradients, score_function_gradients
+from latent_transfer.objectives.reconstruction import reconstruction_loss, squared_error
+from latent_transfer.objectives.sparsity import (
+    kl_sparsity,
+    l1_sparsity,
+    sparse_reconstruction_loss,
+    squared_l1_sparsity,
+)
+from latent_transfer.objectives.variational import (
+    elbo,
+    free_bits_kl,
+    gaussian_kl,
+    gaussian_kl_per_dimension,
+    importance_weighted_bound,
+    log_importance_weights,
+    negative_elbo,
+    negative_importance_weighted_bound,
+)
+
+__all__ = [
+    "elbo",
+    "free_bits_kl",
+    "gaussian_kl",
+    "gaussian_kl_per_dimension",
+    "importance_weighted_bound",
+    "kl_sparsity",
+    "l1_sparsity",
+    "log_importance_weights",
+    "negative_elbo",
+    "negative_importance_weighted_bound",
+    "pathwise_gradients",
+    "reconstruction_loss",
+    "score_function_gradients",
+    "sparse_reconstruction_loss",
+    "squared_error",
+    "squared_l1_sparsity",
+]

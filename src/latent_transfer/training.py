@@ -1,0 +1,282 @@
+"""One plain training loop: progress, history, schedule, exact resume, divergence detection."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple, NoReturn
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from latent_transfer.checkpoints import RunState, load_checkpoint, save_checkpoint
+from latent_transfer.data import ImageSet
+from latent_transfer.errors import TrainingDiverged
+from latent_transfer.randomness import seeded
+
+
+class Batch(NamedTuple):
+    """What a loss is given at each step.
+
+    Attributes:
+        images: B×C×H×W, float32 in [0, 1].
+        labels: B, int64.
+        progress: Fraction of the training that is done, 0 at the first step, below 1 at the last.
+    """
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    progress: float = 0.0
+
+
+Loss = Callable[[nn.Module, Batch], Mapping[str, torch.Tensor]]
+Transform = Callable[[torch.Tensor], torch.Tensor]
+Schedule = Callable[[float], float]
+Precision = Literal["float32", "bfloat16"]
+
+
+@dataclass
+class History:
+    """Means of the loss terms, one value an epoch.
+
+    Attributes:
+        training: Term name to its mean over each epoch's images, taken while the weights moved.
+        validation: The same on the validation set after each epoch; empty without one.
+    """
+
+    training: dict[str, list[float]] = field(default_factory=dict)
+    validation: dict[str, list[float]] = field(default_factory=dict)
+
+    @property
+    def epochs(self) -> int:
+        """Number of finished epochs."""
+        return len(self.training.get("loss", []))
+
+
+def cosine_schedule(progress: float) -> float:
+    """Learning-rate factor from 1 down to 0 along half a cosine (Loshchilov & Hutter 2017)."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def warm_up(progress: float, until: float) -> float:
+    """A factor that grows linearly from 0 to 1 while ``progress`` grows from 0 to ``until``."""
+    return min(1.0, progress / until) if until > 0 else 1.0
+
+
+def fit(
+    model: nn.Module,
+    train: ImageSet,
+    loss: Loss,
+    *,
+    epochs: int,
+    batch_size: int = 100,
+    learning_rate: float = 1e-3,
+    schedule: Schedule | None = None,
+    seed: int = 0,
+    binarize: bool = False,
+    transform: Transform | None = None,
+    validation: ImageSet | None = None,
+    checkpoint: str | Path | None = None,
+    precision: Precision = "float32",
+    progress: bool = True,
+) -> History:
+    """Train ``model`` in place with Adam and leave it in evaluation mode.
+
+    The seed alone decides shuffling, binarisation and noise; the state of PyTorch's own generators
+    neither matters nor changes. With a ``checkpoint`` the run saves itself after every epoch, and
+    the same call continues from there: a run killed at any moment and started again ends with the
+    same bits as one that was not.
+
+    Args:
+        model: Trained on the device where its parameters are.
+        train: The training images.
+        loss: Given the model and a :class:`Batch`, returns scalar batch means by name; the one
+            called ``"loss"`` is minimised, all are shown and recorded.
+        epochs: Passes over ``train``.
+        batch_size: Images a step; the last batch of a pass may be smaller.
+        learning_rate: Adam's step size.
+        schedule: Maps training progress in [0, 1) to a factor on the learning rate.
+        seed: See above.
+        binarize: Draw binary pixels from grey ones, anew at every step.
+        transform: Augmentation of whole batches, B×C×H×W in and out.
+        validation: Evaluated with ``loss`` after each epoch, without gradients, on the same noise.
+        checkpoint: File to save to and to continue from.
+        precision: ``"bfloat16"`` runs the layers under autocast; weights and sums stay float32.
+        progress: Whether to show the progress bar.
+
+    Returns:
+        The history of every loss term.
+
+    Raises:
+        TrainingDiverged: If a term or a weight stops being finite; the checkpoint of the last good
+            epoch stays.
+        CheckpointError: If the checkpoint belongs to another model, run or version.
+        ValueError: For a setting that makes no sense, or a loss that does not return scalars.
+    """
+    settings = _Settings(epochs, batch_size, learning_rate, seed, binarize, precision, len(train))
+    device = next(model.parameters()).device
+    train = train.to(device)
+    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    path = Path(checkpoint) if checkpoint else None
+    with seeded(seed, device) as generator, _progress_bar(settings, progress) as bar:
+        run = RunState(model, optimiser, generator)
+        described = asdict(settings) | {"data": _fingerprint(train)} if path else {}
+        history = _resume(path, run, described)
+        bar.update(history.epochs * settings.steps_per_epoch)
+        for epoch in range(history.epochs, epochs):
+            batches = train.batches(
+                batch_size,
+                shuffle=True,
+                generator=generator,
+                binarize=binarize,
+                transform=transform,
+            )
+            means = _train_epoch(run, loss, batches, epoch, settings, schedule, bar)
+            _append(history.training, means)
+            if validation is not None:
+                _append(history.validation, _evaluate(model, loss, validation, settings))
+            if path:
+                save_checkpoint(path, run, asdict(history), described)
+    model.eval()
+    return history
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What decides a run's bits, besides the model, the data, the loss and the schedule."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    binarize: bool
+    precision: Precision
+    images: int
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, not {getattr(self, name)}.")
+        if self.precision not in ("float32", "bfloat16"):
+            raise ValueError(f"precision must be float32 or bfloat16, not {self.precision!r}.")
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return math.ceil(self.images / self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * self.steps_per_epoch
+
+
+def _train_epoch(
+    run: RunState,
+    loss: Loss,
+    batches: Iterator[tuple[torch.Tensor, torch.Tensor]],
+    epoch: int,
+    settings: _Settings,
+    schedule: Schedule | None,
+    bar: tqdm[NoReturn],
+) -> dict[str, float]:
+    means = _Means()
+    run.model.train()
+    for number, (images, labels) in enumerate(batches, start=1):
+        progress = (epoch * settings.steps_per_epoch + number - 1) / settings.steps
+        if schedule is not None:
+            run.optimiser.param_groups[0]["lr"] = settings.learning_rate * schedule(progress)
+        with _autocast(images.device, settings.precision):
+            terms = loss(run.model, Batch(images, labels, progress))
+        means.add(_finite(terms, epoch + 1, number), len(images))
+        run.optimiser.zero_grad()
+        terms["loss"].backward()
+        run.optimiser.step()
+        bar.set_postfix(means.shown(epoch + 1, settings.epochs), refresh=False)
+        bar.update()
+    _check_weights(run.model, epoch + 1, number)
+    return means.values()
+
+
+def _evaluate(
+    model: nn.Module, loss: Loss, validation: ImageSet, settings: _Settings
+) -> dict[str, float]:
+    device = next(model.parameters()).device
+    means = _Means()
+    model.eval()
+    # The same noise after every epoch, so that the curve shows the model and not the dice.
+    with torch.no_grad(), seeded(settings.seed, device) as generator:
+        for images, labels in validation.to(device).batches(
+            settings.batch_size, generator=generator, binarize=settings.binarize
+        ):
+            terms = loss(model, Batch(images, labels, progress=1.0))
+            means.add({name: term.item() for name, term in terms.items()}, len(images))
+    return means.values()
+
+
+class _Means:
+    """Running means of the loss terms, each batch weighted by its number of images."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._count = 0
+
+    def add(self, terms: Mapping[str, float], count: int) -> None:
+        for name, value in terms.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value * count
+        self._count += count
+
+    def values(self) -> dict[str, float]:
+        return {name: total / self._count for name, total in self._sums.items()}
+
+    def shown(self, epoch: int, epochs: int) -> dict[str, str]:
+        values = {name: f"{value:.1f}" for name, value in self.values().items()}
+        return {"epoch": f"{epoch}/{epochs}", **values}
+
+
+def _finite(terms: Mapping[str, torch.Tensor], epoch: int, batch: int) -> dict[str, float]:
+    if "loss" not in terms or any(term.dim() for term in terms.values()):
+        raise ValueError(
+            "A loss must return scalars by name, one of them called 'loss'; average over the "
+            "batch with .mean()."
+        )
+    # One transfer from the device for all terms.
+    values = torch.stack([term.detach() for term in terms.values()]).tolist()
+    for name, value in zip(terms, values, strict=True):
+        if not math.isfinite(value):
+            raise TrainingDiverged(epoch, batch, name, value)
+    return dict(zip(terms, values, strict=True))
+
+
+def _check_weights(model: nn.Module, epoch: int, batch: int) -> None:
+    # A step may spoil the weights after its own loss was finite; such weights are not saved.
+    for parameter in model.parameters():
+        if not torch.isfinite(parameter).all():
+            raise TrainingDiverged(epoch, batch, "weights", math.nan)
+
+
+def _resume(path: Path | None, run: RunState, settings: Mapping[str, object]) -> History:
+    if path is None or not path.exists():
+        return History()
+    return History(**load_checkpoint(path, run, settings))
+
+
+def _append(record: dict[str, list[float]], means: Mapping[str, float]) -> None:
+    for name, value in means.items():
+        record.setdefault(name, []).append(value)
+
+
+def _autocast(device: torch.device, precision: Precision) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _progress_bar(settings: _Settings, shown: bool) -> tqdm[NoReturn]:
+    return tqdm(total=settings.steps, disable=not shown, unit="batch", mininterval=0.25)
+
+
+def _fingerprint(train: ImageSet) -> int:
+    # Guards against resuming on other data; not a defence against malice.
+    labels = zlib.crc32(train.labels.cpu().numpy().tobytes())
+    return zlib.crc32(train.images.cpu().numpy().tobytes(), labels)

@@ -1,0 +1,72 @@
+"""Every net fits 28×28 and 32×32, grey and colour, and says so when it is fed something else."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape
+from latent_transfer.nets.convolutional import halvings
+
+SHAPES: list[Shape] = [(1, 28, 28), (3, 28, 28), (1, 32, 32), (3, 32, 32), (1, 8, 8), (1, 17, 30)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_encoders_and_decoders_fit_each_other(shape: Shape) -> None:
+    channels = (8, 16, 16) if min(shape[1:]) < 16 else (8, 16, 16, 32)
+    images = torch.rand(2, *shape)
+    for encoder in (MLPEncoder(shape, (20,), 5), ConvEncoder(shape, channels, 5)):
+        assert encoder(images).shape == (2, 5)
+    for decoder in (MLPDecoder(5, (20,), shape), ConvDecoder(5, channels[::-1], shape)):
+        assert decoder(torch.randn(2, 5)).shape == images.shape
+        assert decoder(torch.randn(7, 2, 5)).shape == (7, *images.shape)
+
+
+@pytest.mark.parametrize("decoder", [MLPDecoder(5, (20,), (1, 28, 28)), ConvDecoder(5)])
+def test_leading_axes_do_not_mix(decoder: torch.nn.Module) -> None:
+    codes = torch.randn(3, 2, 5)
+    together = decoder(codes)
+    one_by_one = torch.stack([decoder(code) for code in codes])
+    torch.testing.assert_close(together, one_by_one)
+
+
+def test_sizes_halve_rounding_up() -> None:
+    assert [height for height, _ in halvings((1, 28, 28), 4)] == [28, 14, 7, 4, 2]
+    assert [height for height, _ in halvings((1, 32, 32), 4)] == [32, 16, 8, 4, 2]
+
+
+def test_too_small_images_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"4×4 cannot be halved 4 times"):
+        ConvEncoder((1, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("images", "advice"),
+    [
+        (torch.rand(2, 3, 28, 28), r"2×3×28×28; convert the data set with \.grey\(\)"),
+        (torch.rand(2, 1, 32, 32), r"2×1×32×32; resize the data set with \.resize\(28\)"),
+        (torch.rand(1, 28, 28), r"1×28×28; add the batch dimension"),
+        (torch.rand(784), "784; add the batch dimension"),
+    ],
+)
+@pytest.mark.parametrize("net", [MLPEncoder((1, 28, 28), (), 2), ConvEncoder((1, 28, 28))])
+def test_images_of_another_shape_get_one_sentence(
+    net: torch.nn.Module, images: torch.Tensor, advice: str
+) -> None:
+    with pytest.raises(ValueError, match=f"takes batches of 1×28×28 .*{advice}"):
+        net(images)
+
+
+@pytest.mark.parametrize("decoder", [MLPDecoder(5, (), (1, 28, 28)), ConvDecoder(5)])
+def test_codes_of_another_size_get_one_sentence(decoder: torch.nn.Module) -> None:
+    with pytest.raises(ValueError, match=r"takes codes of size 5 .*not a tensor of shape 2×6"):
+        decoder(torch.randn(2, 6))
+
+
+def test_the_last_layer_is_linear() -> None:
+    torch.manual_seed(0)
+    codes = MLPEncoder((1, 28, 28), (50,), 20)(torch.rand(50, 1, 28, 28))
+    assert (codes < 0).any()
+    logits = MLPDecoder(20, (50,), (1, 28, 28))(torch.randn(50, 20))
+    assert (logits < 0).any()
+    assert (logits > 0).any()
