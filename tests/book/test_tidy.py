@@ -1,0 +1,97 @@
+"""The committed form of a notebook."""
+
+from __future__ import annotations
+
+import json
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+import tidy
+from workspace import notebooks
+
+
+def messy():
+    outputs = [
+        new_output("stream", name="stdout", text="one\n"),
+        new_output("stream", name="stdout", text="two\n"),
+        new_output("stream", name="stderr", text="100%\n"),
+        new_output("execute_result", data={"text/plain": "3"}, execution_count=7),
+    ]
+    kept = {"tags": ["hide-cell"], "mystnb": {"image": {"alt": "A"}}, "collapsed": True}
+    cells = [
+        new_markdown_cell("# Title\n\nText.  \nNext line.\n\n", metadata={"editable": True}),
+        new_code_cell("# NBVAL_CHECK_OUTPUT\nprint()", outputs=outputs, execution_count=7),
+        new_code_cell("x=1\n", metadata=kept, outputs=outputs[:1], execution_count=8),
+        new_code_cell("  \n"),
+    ]
+    return new_notebook(cells=cells, metadata={"colab": {"provenance": []}})
+
+
+def test_only_what_an_author_wrote_remains() -> None:
+    clean = tidy.normalise(messy())
+    prose, checked, plain = clean.cells
+    assert prose.source == "# Title\n\nText.  \nNext line."
+    assert prose.metadata == {}
+    assert [output.get("text") for output in checked.outputs] == ["one\ntwo\n", None]
+    assert checked.outputs[1].execution_count == checked.execution_count == 1
+    assert (plain.outputs, plain.execution_count) == ([], None)
+    assert plain.metadata == {"tags": ["hide-cell"], "mystnb": {"image": {"alt": "A"}}}
+    assert set(clean.metadata) == {"kernelspec", "language_info"}
+
+
+def test_ids_are_kept_where_valid_and_the_same_at_every_run() -> None:
+    notebook = messy()
+    notebook.cells[1].id = notebook.cells[0].id
+    first, second = tidy.normalise(notebook), tidy.normalise(notebook)
+    assert first.cells[0].id == notebook.cells[0].id
+    assert first.cells[1].id != first.cells[0].id
+    assert [cell.id for cell in first.cells] == [cell.id for cell in second.cells]
+
+
+def test_committed_form_is_valid_and_stable() -> None:
+    text = tidy.render(messy())
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    assert tidy.render(notebook) == text
+    assert json.loads(text)["nbformat_minor"] == 5
+    assert text.endswith("}\n")
+
+
+def test_old_format_gets_ids() -> None:
+    old = {"nbformat": 4, "nbformat_minor": 2, "metadata": {}}
+    old["cells"] = [{"cell_type": "markdown", "metadata": {}, "source": ["# A\n", "b"]}]
+    notebook = nbformat.reads(json.dumps(old), as_version=4)
+    assert len(tidy.normalise(notebook).cells[0].id) == 8
+
+
+def test_check_mode_changes_nothing(miniature, capsys) -> None:
+    nbformat.write(messy(), miniature.notebook)
+    before = miniature.notebook.read_bytes()
+    assert tidy.main(["--check", "--root", str(miniature.root)]) == 1
+    assert miniature.notebook.read_bytes() == before
+    assert "run `make tidy`" in capsys.readouterr().out
+
+
+def test_tidy_then_check_passes(miniature) -> None:
+    nbformat.write(messy(), miniature.notebook)
+    root = ["--root", str(miniature.root)]
+    assert tidy.main(root) == 0
+    assert tidy.main([*root, "--check"]) == 0
+    cells = nbformat.read(miniature.notebook, as_version=4).cells
+    assert "x = 1" in [cell.source for cell in cells]
+
+
+@pytest.mark.slow
+def test_refresh_stores_the_outputs_of_checked_cells(miniature) -> None:
+    code = "# NBVAL_CHECK_OUTPUT\nprint(6 * 7)"
+    cells = [new_markdown_cell("# A"), new_code_cell(code), new_code_cell("print(1)")]
+    nbformat.write(new_notebook(cells=cells), miniature.notebook)
+    root = ["--root", str(miniature.root)]
+    assert tidy.main([*root, "--refresh"]) == 0
+    assert tidy.main([*root, "--check"]) == 0
+    _, checked, plain = nbformat.read(miniature.notebook, as_version=4).cells
+    assert [output.text for output in checked.outputs] == ["42\n"]
+    assert plain.outputs == []
+    assert notebooks(miniature.root) == [miniature.notebook]
