@@ -30,7 +30,7 @@ class Gaussian(NamedTuple):
     def rsample(self, samples: int | None = None) -> torch.Tensor:
         """Draw z = μ + σ·ε with ε ~ N(0, 1), differentiable in μ and σ.
 
-        Equation: eq-reparameterisation (Kingma & Welling 2014, section 2.4).
+        Equation: eq-reparameterisation (Kingma & Welling 2014).
 
         Args:
             samples: ``None`` for one draw, B×D; a number S for S×B×D.

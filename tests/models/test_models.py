@@ -45,6 +45,16 @@ def test_the_sparse_autoencoder_is_wide_and_its_activations_are_bounded() -> Non
     assert 0 < codes.min() < codes.max() < 1
 
 
+def test_the_features_of_a_sparse_autoencoder_can_be_kept_at_unit_length() -> None:
+    model = models.sparse_autoencoder(code_size=9, unit_features=True)
+    dictionary = model.get_submodule("decoder.layers.0")
+    (10 * model(torch.rand(4, 1, 28, 28)).sum()).backward()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= 0.1 * parameter.grad
+    torch.testing.assert_close(dictionary.weight.norm(dim=0), torch.ones(9))
+
+
 @pytest.mark.parametrize("make", [models.mlp_vae, models.conv_vae])
 def test_a_vae_encodes_decodes_and_generates(make: type[models.VAE]) -> None:
     vae, images = make(latent_size=6), torch.rand(3, 1, 28, 28)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
-from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape
+from latent_transfer.nets import (
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    Shape,
+    he_initialise,
+)
 from latent_transfer.nets.convolutional import halvings
 
 SHAPES: list[Shape] = [(1, 28, 28), (3, 28, 28), (1, 32, 32), (3, 32, 32), (1, 8, 8), (1, 17, 30)]
@@ -70,3 +78,26 @@ def test_the_last_layer_is_linear() -> None:
     logits = MLPDecoder(20, (50,), (1, 28, 28))(torch.randn(50, 20))
     assert (logits < 0).any()
     assert (logits > 0).any()
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Linear(300, 400),
+        nn.Conv2d(64, 80, 3, padding=1),
+        nn.ConvTranspose2d(64, 80, 3, stride=2, padding=1, output_padding=1),
+    ],
+)
+def test_the_he_start_keeps_the_mean_square_through_a_relu(layer: nn.Module) -> None:
+    torch.manual_seed(0)
+    shape = (200, 300) if isinstance(layer, nn.Linear) else (8, 64, 12, 12)
+    signal = torch.randn(shape).relu()
+    with torch.no_grad():
+        passed = he_initialise(layer)(signal).relu()
+    ratio = passed.square().mean() / signal.square().mean()
+    assert 0.8 < ratio.item() < 1.2
+
+
+def test_the_he_start_leaves_no_bias_and_no_layer_without_one() -> None:
+    net = he_initialise(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2, bias=False)))
+    assert not net[0].bias.any()

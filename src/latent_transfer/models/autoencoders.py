@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape
 
@@ -95,11 +96,34 @@ def conv_autoencoder(
     return Autoencoder(encoder, decoder)
 
 
-def sparse_autoencoder(shape: Shape = (1, 28, 28), code_size: int = 256) -> Autoencoder:
-    """One wide sigmoid layer, made useful by a sparsity penalty instead of a narrow code.
+def sparse_autoencoder(
+    shape: Shape = (1, 28, 28),
+    code_size: int = 256,
+    *,
+    code_activation: nn.Module | None = None,
+    unit_features: bool = False,
+) -> Autoencoder:
+    """One wide layer, made useful by a sparsity penalty instead of a narrow code.
+
+    The decoder is linear: a reconstruction is b + Σⱼ hⱼwⱼ, a sum of features wⱼ (the columns of the
+    decoder's weight) in the amounts hⱼ.
 
     Args:
         shape: C, H, W of the images.
-        code_size: D, the number of code units, each an activation in (0, 1).
+        code_size: D, the number of code units.
+        code_activation: Sigmoid by default, activations in (0, 1) as KL sparsity needs;
+            ``nn.ReLU()`` for an L1 norm, because a ReLU reaches exactly zero.
+        unit_features: Keep every feature at length 1, so that codes cannot shrink, and an L1
+            penalty with them, while the decoder's weights grow.
     """
-    return mlp_autoencoder(shape, (), code_size, code_activation=nn.Sigmoid())
+    activation = code_activation or nn.Sigmoid()
+    model = mlp_autoencoder(shape, (), code_size, code_activation=activation, output=nn.Identity())
+    if unit_features:
+        dictionary = model.get_submodule("decoder.layers.0")
+        parametrize.register_parametrization(dictionary, "weight", _UnitColumns())
+    return model
+
+
+class _UnitColumns(nn.Module):
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight / weight.norm(dim=0, keepdim=True)  # P×D

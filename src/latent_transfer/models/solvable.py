@@ -12,7 +12,11 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from latent_transfer.densities import bernoulli_log_density
+from latent_transfer.densities import (
+    bernoulli_log_density,
+    gaussian_log_density,
+    standard_normal_log_density,
+)
 
 
 class LinearGaussian(nn.Module):
@@ -39,7 +43,7 @@ class LinearGaussian(nn.Module):
     def maximum_likelihood(cls, points: torch.Tensor, latent_size: int) -> LinearGaussian:
         """The best pPCA of a data set, in closed form from the covariance's eigenvectors.
 
-        Equation: eq-ppca-ml (Tipping & Bishop 1999, equations 7 and 8).
+        Equation: eq-ppca-ml (Tipping & Bishop 1999).
 
         Args:
             points: N×P with P > ``latent_size``.
@@ -64,7 +68,7 @@ class LinearGaussian(nn.Module):
     def log_evidence(self, points: torch.Tensor) -> torch.Tensor:
         """Log p(x) in nats: B×P to B.
 
-        Equation: eq-ppca-evidence (Tipping & Bishop 1999, section 3.1).
+        Equation: eq-ppca-evidence (Tipping & Bishop 1999).
         """
         density: torch.Tensor = self.marginal().log_prob(points)
         return density
@@ -72,7 +76,7 @@ class LinearGaussian(nn.Module):
     def posterior(self, points: torch.Tensor) -> MultivariateNormal:
         """p(z | x) = N(M⁻¹Wᵀ(x − b), s²M⁻¹) with M = WᵀW + s²I, for each of B points.
 
-        Equation: eq-ppca-posterior (Tipping & Bishop 1999, equation 12).
+        Equation: eq-ppca-posterior (Tipping & Bishop 1999).
         """
         size = self.weight.shape[1]
         precision = self.weight.T @ self.weight + self.noise_variance * torch.eye(
@@ -81,6 +85,16 @@ class LinearGaussian(nn.Module):
         projected = (points - self.bias) @ self.weight  # B×D
         mean = torch.linalg.solve(precision, projected.T).T
         return MultivariateNormal(mean, self.noise_variance * torch.linalg.inv(precision))
+
+    def log_likelihood(self, points: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """Log p(x | z) in nats: points B×P, latents …×B×D, result …×B."""
+        means = latents @ self.weight.T + self.bias  # …×B×P
+        log_variance = self.bias.new_tensor(log(self.noise_variance))
+        return gaussian_log_density(points, means, log_variance).sum(-1)
+
+    def log_joint(self, points: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """Log p(x, z) = log p(x | z) + log p(z) in nats: points B×P, latents …×B×D, result …×B."""
+        return self.log_likelihood(points, latents) + standard_normal_log_density(latents)
 
     def expected_log_likelihood(
         self, points: torch.Tensor, belief: MultivariateNormal

@@ -1,7 +1,8 @@
 """Building blocks: encoders and decoders that check the shape of what they are fed."""
 
 from latent_transfer.nets.convolutional import ConvDecoder, ConvEncoder
+from latent_transfer.nets.initialisation import he_initialise
 from latent_transfer.nets.mlp import MLPDecoder, MLPEncoder
 from latent_transfer.nets.shapes import Shape
 
-__all__ = ["ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "Shape"]
+__all__ = ["ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "Shape", "he_initialise"]

@@ -19,7 +19,7 @@ def pathwise_gradients(
 ) -> torch.Tensor:
     """∇_μ f(μ + σε), the reparameterised estimate: S×D, one row a draw of ε.
 
-    Equation: eq-pathwise-gradient (Kingma & Welling 2014, section 2.4).
+    Equation: eq-pathwise-gradient (Kingma & Welling 2014).
 
     Args:
         function: f, differentiable, S×D to S.

@@ -34,7 +34,7 @@ def kl_sparsity(codes: torch.Tensor, target: float = 0.05) -> torch.Tensor:
 
     The one penalty here that is a property of the batch, not of an image.
 
-    Equation: eq-kl-sparsity (Ng 2011, CS294A lecture notes, section 3).
+    Equation: eq-kl-sparsity (Ng 2011, CS294A lecture notes).
 
     Args:
         codes: Activations in (0, 1), B×D.

@@ -13,7 +13,7 @@ from latent_transfer.objectives.reconstruction import Terms
 def gaussian_kl_per_dimension(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """KL(N(μ, σ²) ‖ N(0, 1)) = ½(μ² + σ² − 1 − log σ²) in nats, element by element.
 
-    Equation: eq-gaussian-kl (Kingma & Welling 2014, appendix B).
+    Equation: eq-gaussian-kl (Kingma & Welling 2014).
 
     Args:
         mean: μ, B×D.
@@ -26,7 +26,7 @@ def gaussian_kl_per_dimension(mean: torch.Tensor, log_variance: torch.Tensor) ->
 def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """KL(q(z | x) ‖ N(0, I)) in nats per image: twice B×D to B.
 
-    Equation: eq-gaussian-kl (Kingma & Welling 2014, appendix B).
+    Equation: eq-gaussian-kl (Kingma & Welling 2014).
     """
     return gaussian_kl_per_dimension(mean, log_variance).sum(-1)
 
@@ -36,7 +36,7 @@ def free_bits_kl(mean: torch.Tensor, log_variance: torch.Tensor, minimum: float)
 
     A dimension below λ nats feels no pull towards the prior, so that it may come into use.
 
-    Equation: eq-free-bits (Kingma et al. 2016, appendix C.8).
+    Equation: eq-free-bits (Kingma et al. 2016).
     """
     return gaussian_kl_per_dimension(mean, log_variance).mean(0).clamp(min=minimum).sum()
 
@@ -44,7 +44,7 @@ def free_bits_kl(mean: torch.Tensor, log_variance: torch.Tensor, minimum: float)
 def elbo(log_likelihood: torch.Tensor, kl: torch.Tensor, beta: float = 1.0) -> torch.Tensor:
     """E_q[log p(x | z)] − β·KL(q(z | x) ‖ p(z)) in nats per image; a bound on log p(x) for β ≥ 1.
 
-    Equation: eq-elbo (Kingma & Welling 2014, equation 3); eq-beta-elbo (Higgins et al. 2017).
+    Equation: eq-elbo (Kingma & Welling 2014); eq-beta-elbo (Higgins et al. 2017).
 
     Args:
         log_likelihood: B, or S×B with one row a sample of z, then averaged over S by the caller.
@@ -57,7 +57,7 @@ def elbo(log_likelihood: torch.Tensor, kl: torch.Tensor, beta: float = 1.0) -> t
 def log_importance_weights(model: VAE, images: torch.Tensor, samples: int) -> torch.Tensor:
     """Log p(x, z) − log q(z | x) at ``samples`` draws z ~ q(z | x), in nats: S×B.
 
-    Equation: eq-importance-weight (Burda et al. 2016, equation 7).
+    Equation: eq-importance-weight (Burda et al. 2016).
     """
     posterior = model.posterior(images)
     latents = posterior.rsample(samples)  # S×B×D
@@ -69,7 +69,7 @@ def importance_weighted_bound(log_weights: torch.Tensor) -> torch.Tensor:
 
     With one sample it is an unbiased estimate of the ELBO; it grows with S towards log p(x).
 
-    Equation: eq-importance-weighted-bound (Burda et al. 2016, equation 8).
+    Equation: eq-importance-weighted-bound (Burda et al. 2016).
     """
     return log_weights.logsumexp(0) - log(log_weights.shape[0])
 

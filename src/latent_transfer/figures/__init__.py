@@ -1,0 +1,36 @@
+"""One function a figure; each returns a matplotlib Figure and draws nothing anywhere else.
+
+White background (readable on a dark page), colours that colour-blind readers can tell apart, one
+style for the whole book. The alternative text of a figure stands in its cell's metadata.
+"""
+
+from latent_transfer.figures.autoencoders import label_efficiency, signed_images
+from latent_transfer.figures.curves import bars, curves, histograms, history
+from latent_transfer.figures.elbo import beside_evidence, grey_pixels, jensen, moving_belief
+from latent_transfer.figures.images import image_grid, image_rows
+from latent_transfer.figures.latents import latent_scatter, manifold, traversals
+from latent_transfer.figures.style import COLOURS, new_figure
+from latent_transfer.figures.vae import kl_spectrum, rate_distortion, runs
+
+__all__ = [
+    "COLOURS",
+    "bars",
+    "beside_evidence",
+    "curves",
+    "grey_pixels",
+    "histograms",
+    "history",
+    "image_grid",
+    "image_rows",
+    "jensen",
+    "kl_spectrum",
+    "label_efficiency",
+    "latent_scatter",
+    "manifold",
+    "moving_belief",
+    "new_figure",
+    "rate_distortion",
+    "runs",
+    "signed_images",
+    "traversals",
+]
