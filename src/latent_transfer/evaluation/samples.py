@@ -6,7 +6,7 @@ import torch
 
 
 def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
-    """2·E|X − Y| − E|X − X′| − E|Y − Y′|, estimated without bias from two samples.
+    """2·E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖, estimated without bias from two samples.
 
     It is zero where the two distributions are equal and positive elsewhere; the estimate may come
     out slightly negative where they are close. The unit is that of a Euclidean distance between

@@ -39,7 +39,9 @@ def curves(
     for colour, (name, values) in zip(_colours(len(series)), series.items(), strict=True):
         runs = torch.atleast_2d(torch.as_tensor(values, dtype=torch.float64).cpu())  # R×P
         positions = list(range(1, runs.shape[1] + 1)) if x is None else list(x)
-        axis.plot(positions, runs.mean(0).tolist(), label=name, color=colour)
+        # A dozen markers tell the lines apart without colour; one a point would bury them.
+        apart = max(1, len(positions) // 12)
+        axis.plot(positions, runs.mean(0).tolist(), label=name, color=colour, markevery=apart)
         if len(runs) > 1:
             low, high = runs.amin(0).tolist(), runs.amax(0).tolist()
             axis.fill_between(positions, low, high, color=colour, alpha=0.2, linewidth=0)
