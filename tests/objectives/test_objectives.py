@@ -23,15 +23,17 @@ def images() -> torch.Tensor:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_the_bernoulli_density_is_minus_the_summed_cross_entropy(dtype: torch.dtype) -> None:
-    logits = 30 * torch.randn(4, 5, *SHAPE, dtype=dtype)  # large ones must not overflow
-    images = torch.rand(5, *SHAPE, dtype=dtype)
+    generator = torch.Generator().manual_seed(0)
+    # Large logits must not overflow.
+    logits = 30 * torch.randn(4, 5, *SHAPE, dtype=dtype, generator=generator)
+    images = torch.rand(5, *SHAPE, dtype=dtype, generator=generator)
     losses = F.binary_cross_entropy_with_logits(logits, images.expand_as(logits), reduction="none")
     expected = -losses.sum((-3, -2, -1))
     torch.testing.assert_close(bernoulli_log_density(logits, images), expected)
 
 
 def test_bfloat16_logits_are_summed_in_float32(images: torch.Tensor) -> None:
-    logits = torch.randn(5, *SHAPE).bfloat16()
+    logits = torch.randn(5, *SHAPE, generator=torch.Generator().manual_seed(1)).bfloat16()
     exact = bernoulli_log_density(logits.double(), images.double())
     torch.testing.assert_close(
         bernoulli_log_density(logits, images).double(), exact, rtol=1e-6, atol=1e-5
@@ -39,7 +41,7 @@ def test_bfloat16_logits_are_summed_in_float32(images: torch.Tensor) -> None:
 
 
 def test_probabilities_in_place_of_logits_give_another_value(images: torch.Tensor) -> None:
-    logits = torch.randn(5, *SHAPE)
+    logits = torch.randn(5, *SHAPE, generator=torch.Generator().manual_seed(1))
     right, wrong = (bernoulli_log_density(x, images) for x in (logits, torch.sigmoid(logits)))
     assert (right - wrong).abs().min() > 0.1
 
