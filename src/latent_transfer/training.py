@@ -120,6 +120,7 @@ def fit(
     settings = _Settings(epochs, batch_size, learning_rate, seed, binarize, precision, len(train))
     device = next(model.parameters()).device
     train = train.to(device)
+    validation = validation.to(device) if validation is not None else None
     optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     path = Path(checkpoint) if checkpoint else None
     with seeded(seed, device) as generator, _progress_bar(settings, progress) as bar:
@@ -208,7 +209,7 @@ def _evaluate(
     model.eval()
     # The same noise after every epoch, so that the curve shows the model and not the dice.
     with torch.no_grad(), seeded(settings.seed, device) as generator:
-        for images, labels in validation.to(device).batches(
+        for images, labels in validation.batches(
             settings.batch_size, generator=generator, binarize=settings.binarize
         ):
             terms = loss(model, Batch(images, labels, progress=1.0))

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from latent_transfer.evaluation import Estimate
-from latent_transfer.figures.style import COLOURS, MARKERS, new_figure
+from latent_transfer.figures.style import look, new_figure
 from latent_transfer.nets import Shape
 
 
@@ -44,14 +44,15 @@ def label_efficiency(
         reach = [estimate.interval()[1] - estimate.mean for estimate in estimates]
         # Shifted a little sideways (on a logarithmic axis: by a factor), so that bars do not hide
         # one another.
+        colour, marker = look(number)
         shift = 1.03 ** (number - (len(errors) - 1) / 2)
         axis.errorbar(
             [budget * shift for budget in budgets],
             [estimate.mean for estimate in estimates],
             yerr=reach,
             label=name,
-            color=COLOURS[number % len(COLOURS)],
-            marker=MARKERS[number % len(MARKERS)],
+            color=colour,
+            marker=marker,
             capsize=2,
         )
     axis.set_xscale("log")

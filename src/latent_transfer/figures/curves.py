@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from latent_transfer.figures.style import COLOURS, new_figure
+from latent_transfer.figures.style import COLOURS, look, new_figure
 from latent_transfer.training import History
 
 Series = torch.Tensor | Sequence[float]
@@ -36,7 +36,8 @@ def curves(
         size: Inches.
     """
     figure, (axis,) = new_figure(size=size)
-    for colour, (name, values) in zip(_colours(len(series)), series.items(), strict=True):
+    for number, (name, values) in enumerate(series.items()):
+        colour, _ = look(number)
         runs = torch.atleast_2d(torch.as_tensor(values, dtype=torch.float64).cpu())  # R×P
         positions = list(range(1, runs.shape[1] + 1)) if x is None else list(x)
         # A dozen markers tell the lines apart without colour; one a point would bury them.
@@ -122,7 +123,3 @@ def histograms(
     if len(series) > 1:
         axis.legend()
     return figure
-
-
-def _colours(count: int) -> list[str]:
-    return [COLOURS[number % len(COLOURS)] for number in range(count)]

@@ -31,6 +31,11 @@ STYLE: dict[str, Any] = {
 }
 
 
+def look(number: int) -> tuple[str, str]:
+    """Colour and marker of series ``number``, counted from 0; both start again after the last."""
+    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+
+
 def new_figure(
     rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (6.4, 3.6), **options: Any
 ) -> tuple[Figure, list[Axes]]:

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from latent_transfer.figures.style import COLOURS, MARKERS, new_figure
+from latent_transfer.figures.style import COLOURS, look, new_figure
 
 
 def kl_spectrum(kl: torch.Tensor, active: torch.Tensor, *, title: str = "") -> Figure:
@@ -52,7 +52,7 @@ def runs(
     figure, (axis,) = new_figure()
     for number, (name, values) in enumerate(points.items()):
         across, along = torch.as_tensor(values).cpu().T
-        marker, colour = MARKERS[number % len(MARKERS)], COLOURS[number % len(COLOURS)]
+        colour, marker = look(number)
         axis.plot(across, along, marker, color=colour, label=name, markersize=8)
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axis.legend()
