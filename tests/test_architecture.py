@@ -14,6 +14,7 @@ ORDER = [
     "errors",
     "session",
     "claims",
+    "files",
     "randomness",
     "_torchvision",
     "data",
@@ -24,8 +25,10 @@ ORDER = [
     "checkpoints",
     "training",
     "evaluation",
+    "transfer",
     "figures",
     "widgets",
+    "experiments",
     "cli",
     "__main__",
 ]

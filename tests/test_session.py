@@ -70,6 +70,13 @@ def test_generators_of_one_offset_agree_and_of_two_differ() -> None:
     assert not torch.equal(draws[0], draws[2])
 
 
+def test_repetitions_have_seeds_of_their_own() -> None:
+    first, second = (
+        Session(seed, torch.device("cpu"), 1, "quick", Path("data")).seeds(5) for seed in (0, 1)
+    )
+    assert len({*first, *second}) == 10
+
+
 def test_data_root_argument_beats_environment_beats_cache(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from latent_transfer.data import ImageSet
-from latent_transfer.errors import TrainingDiverged
+from latent_transfer.errors import CheckpointError, TrainingDiverged
 from latent_transfer.models import mlp_vae
-from latent_transfer.objectives import negative_elbo
+from latent_transfer.objectives import classification_loss, negative_elbo
 from latent_transfer.training import Batch, cosine_schedule, fit, warm_up
 
 
@@ -225,3 +225,111 @@ def test_bfloat16_trains_to_nearly_the_same_loss(images: ImageSet) -> None:
         assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert losses["bfloat16"] == pytest.approx(losses["float32"], abs=0.1)
     assert losses["bfloat16"] != losses["float32"]
+
+
+def make_normalised() -> nn.Sequential:
+    """An encoder with batch norm and dropout, and a head."""
+    torch.manual_seed(0)
+    encoder = nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(16, 8),
+        nn.BatchNorm1d(8),
+        nn.Dropout(0.5),
+        nn.BatchNorm1d(8, affine=False),
+    )
+    return nn.Sequential(encoder, nn.Linear(8, 2))
+
+
+def class_loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+    return classification_loss(model, batch.images, batch.labels)
+
+
+def test_frozen_parts_keep_weights_and_statistics(images: ImageSet) -> None:
+    model = make_normalised()
+    model[0].requires_grad_(False)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    modes: list[bool] = []
+
+    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        modes.extend(part.training for part in model[0].modules())  # type: ignore[index]
+        return class_loss(model, batch)
+
+    train(model, images, loss=loss)
+    after = model.state_dict()
+    assert not any(modes)
+    assert all(torch.equal(after[name], before[name]) for name in before if name.startswith("0."))
+    assert not torch.equal(after["1.weight"], before["1.weight"])
+
+
+def test_parts_that_learn_keep_their_dropout_and_take_up_statistics(images: ImageSet) -> None:
+    model = make_normalised()
+    model[0][1].requires_grad_(False)  # a layer of the encoder: the others still learn
+    before = model[0][2].running_mean.clone()  # type: ignore[union-attr,operator]
+    seen: list[bool] = []
+
+    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        seen.append(model[0][3].training)  # type: ignore[index]
+        return class_loss(model, batch)
+
+    train(model, images, loss=loss)
+    assert all(seen)
+    assert not torch.equal(model[0][2].running_mean, before)  # type: ignore[arg-type]
+
+
+def test_a_frozen_model_is_refused(images: ImageSet) -> None:
+    with pytest.raises(ValueError, match="All parameters of the model are frozen"):
+        train(make_model().requires_grad_(False), images)
+
+
+def test_groups_learn_at_their_own_rates_under_one_schedule(images: ImageSet) -> None:
+    moved = {}
+    for name, rates in {"plain": None, "even": (0.01, 0.01), "apart": (0.01, 1e-8)}.items():
+        model = make_model()
+        start = weights(model.decoder)  # type: ignore[arg-type]
+        parts = (model.encoder, model.decoder)
+        groups = rates and [
+            {"params": list(part.parameters()), "lr": rate}  # type: ignore[union-attr]
+            for part, rate in zip(parts, rates, strict=True)
+        ]
+        train(model, images, groups=groups, learning_rate=0.01, schedule=cosine_schedule)
+        moved[name] = (weights(model), (weights(model.decoder) - start).abs().max().item())  # type: ignore[arg-type]
+    assert torch.equal(moved["plain"][0], moved["even"][0])
+    assert moved["apart"][1] < 1e-6 < 1e-3 < moved["even"][1]
+
+
+def test_rates_of_groups_are_checked(images: ImageSet) -> None:
+    model = make_model()
+    with pytest.raises(ValueError, match="learning_rate must be positive, not 0"):
+        train(model, images, groups=[{"params": list(model.parameters()), "lr": 0.0}])
+
+
+def test_before_epoch_is_told_the_progress(images: ImageSet) -> None:
+    told: list[float] = []
+    train(make_model(), images, epochs=4, before_epoch=lambda _, progress: told.append(progress))
+    assert told == [0, 0.25, 0.5, 0.75]
+
+
+def test_a_run_that_unfreezes_resumes_to_the_same_bits(images: ImageSet, tmp_path: Path) -> None:
+    def unfreeze(model: nn.Module, progress: float) -> None:
+        model[0].requires_grad_(progress >= 0.5)  # type: ignore[index]
+
+    def stop(model: nn.Module, progress: float) -> None:
+        unfreeze(model, progress)
+        if progress == 0.75:
+            raise KeyboardInterrupt
+
+    options = {"loss": class_loss, "epochs": 4, "schedule": cosine_schedule}
+    whole, halted = make_normalised(), make_normalised()
+    train(whole, images, before_epoch=unfreeze, **options)
+    with pytest.raises(KeyboardInterrupt):
+        train(halted, images, before_epoch=stop, checkpoint=tmp_path / "run", **options)
+    resumed = make_normalised()
+    train(resumed, images, before_epoch=unfreeze, checkpoint=tmp_path / "run", **options)
+    assert not torch.equal(weights(halted), weights(whole))
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_checkpoint_with_other_rates_is_refused(images: ImageSet, tmp_path: Path) -> None:
+    train(make_model(), images, checkpoint=tmp_path / "run")
+    with pytest.raises(CheckpointError, match="a run with rates="):
+        train(make_model(), images, checkpoint=tmp_path / "run", learning_rate=0.5)

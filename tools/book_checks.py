@@ -36,6 +36,7 @@ session = lt.setup()"""
 SECTIONS = ["Common mistakes", "Take-aways", "Exercises", "Check yourself", "Further reading"]
 MOST_LINES = 20
 EXERCISES = range(3, 7)
+FOLKLORE, FAQ = "appendix/folklore", "appendix/faq"
 TRAINING_LOOP = "foundations/vae"  # the one chapter that derives the training loop
 
 _LABEL = re.compile(r"(?:\$\$\s*\(|^:label:\s*)(eq-[\w-]+)", re.MULTILINE)
@@ -43,6 +44,8 @@ _CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
 _EXERCISE = re.compile(r"^### Exercise (\d+) · \S", re.MULTILINE)
 _SOLUTION = re.compile(r'# @title Solution (\d+) \{display-mode: "form"\}')
 _FIGURE = re.compile(r"\bfigures\.\w+\(")
+_SECTION_LINK = re.compile(r"\]\(\.\./[\w/]+\.ipynb#[^)]+\)")
+_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 _UNPICKLING = {
     "pickle": re.compile(r"^\s*(?:import|from)\s+(?:pickle|cPickle|dill|cloudpickle|shelve)\b"),
     "joblib.load": re.compile(r"\bjoblib\.load\("),
@@ -332,6 +335,35 @@ def citations_resolve(book: Book) -> list[str]:
     return problems + [f"references.bib: nobody cites {key}" for key in sorted(entries - cited)]
 
 
+def entries_are_shown(book: Book) -> list[str]:
+    """Every mistake and every question links to the section of a chapter whose cell shows it."""
+    return [
+        f"{page}, {title}: links to no section of a chapter"
+        for page in (FOLKLORE, FAQ)
+        for title, text in _entries(book, page)
+        if not _SECTION_LINK.search(text)
+    ]
+
+
+def mistakes_are_guarded(book: Book) -> list[str]:
+    """Every mistake names a test, and the test exists."""
+    problems = []
+    for title, text in _entries(book, FOLKLORE):
+        tests = _TEST.findall(text)
+        if not tests:
+            problems.append(f"{FOLKLORE}, {title}: names no test")
+        for path, test in tests:
+            place = book.root / path
+            if not place.exists() or f"def {test}(" not in place.read_text(encoding="utf-8"):
+                problems.append(f"{FOLKLORE}, {title}: there is no test {path}::{test}")
+    return problems
+
+
+def _entries(book: Book, page: str) -> Iterator[tuple[str, str]]:
+    for entry in re.split(r"^### ", book.prose.get(page, ""), flags=re.MULTILINE)[1:]:
+        yield entry.partition("\n")[0], entry
+
+
 def nothing_is_unpickled(book: Book) -> list[str]:
     """Loading a pickle runs whatever code is in it, so that nothing here may."""
     problems = []
@@ -369,6 +401,8 @@ CHECKS: tuple[Check, ...] = (
     boxes_read_well_everywhere,
     training_loops_stay_home,
     citations_resolve,
+    entries_are_shown,
+    mistakes_are_guarded,
     nothing_is_unpickled,
 )
 

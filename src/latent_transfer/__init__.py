@@ -18,11 +18,13 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
         densities,
         errors,
         evaluation,
+        experiments,
         figures,
         models,
         nets,
         objectives,
         training,
+        transfer,
         widgets,
     )
     from latent_transfer.training import fit
@@ -36,6 +38,7 @@ __all__ = [
     "densities",
     "errors",
     "evaluation",
+    "experiments",
     "figures",
     "fit",
     "models",
@@ -43,6 +46,7 @@ __all__ = [
     "objectives",
     "setup",
     "training",
+    "transfer",
     "widgets",
 ]
 

@@ -7,7 +7,6 @@ not a tensor (history, settings, versions) is JSON in its header.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +17,7 @@ from safetensors.torch import save
 from torch import nn
 
 from latent_transfer.errors import CheckpointError
+from latent_transfer.files import write_atomically
 
 FORMAT = 1  # raised when the layout below changes
 Tensors = dict[str, torch.Tensor]
@@ -50,16 +50,7 @@ def save_checkpoint(
         "versions": {"torch": torch.__version__},
     }
     content = save(_tensors(run), metadata={"latent_transfer": json.dumps(header)})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # or a power cut could leave the new name on old blocks
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_atomically(path, content)
 
 
 def load_checkpoint(path: Path, run: RunState, settings: Mapping[str, Any]) -> dict[str, Any]:

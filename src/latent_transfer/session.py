@@ -41,6 +41,10 @@ class Session:
         """A fresh CPU generator; equal offsets give equal streams, other offsets other streams."""
         return torch.Generator().manual_seed(self.seed + 1_000 * offset)
 
+    def seeds(self, count: int) -> range:
+        """Seeds for the repetitions of an experiment; each chapter seed has its own."""
+        return range(1_000 * self.seed, 1_000 * self.seed + count)
+
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
         return (

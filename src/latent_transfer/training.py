@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn
 
 import torch
 from torch import nn
@@ -36,6 +35,8 @@ class Batch(NamedTuple):
 Loss = Callable[[nn.Module, Batch], Mapping[str, torch.Tensor]]
 Transform = Callable[[torch.Tensor], torch.Tensor]
 Schedule = Callable[[float], float]
+ParameterGroup = dict[str, Any]  # "params": parameters; "lr": their learning rate
+BeforeEpoch = Callable[[nn.Module, float], None]
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -75,7 +76,9 @@ def fit(
     epochs: int,
     batch_size: int = 100,
     learning_rate: float = 1e-3,
+    groups: Sequence[ParameterGroup] | None = None,
     schedule: Schedule | None = None,
+    before_epoch: BeforeEpoch | None = None,
     seed: int = 0,
     binarize: bool = False,
     transform: Transform | None = None,
@@ -91,6 +94,9 @@ def fit(
     the same call continues from there: a run killed at any moment and started again ends with the
     same bits as one that was not.
 
+    Parameters that need no gradient stay as they are, and every part whose parameters all need
+    none runs in evaluation mode: its batch norm keeps its statistics, its dropout lets all pass.
+
     Args:
         model: Trained on the device where its parameters are.
         train: The training images.
@@ -99,7 +105,11 @@ def fit(
         epochs: Passes over ``train``.
         batch_size: Images a step; the last batch of a pass may be smaller.
         learning_rate: Adam's step size.
-        schedule: Maps training progress in [0, 1) to a factor on the learning rate.
+        groups: Parameters with learning rates of their own, as ``transfer.parameter_groups`` makes
+            them, instead of one rate for all.
+        schedule: Maps training progress in [0, 1) to a factor on the learning rates.
+        before_epoch: Given the model and the progress before every epoch, to freeze or unfreeze
+            parts; progress alone should decide what it does, so that a run can be resumed.
         seed: See above.
         binarize: Draw binary pixels from grey ones, anew at every step.
         transform: Augmentation of whole batches, B×C×H×W in and out.
@@ -115,20 +125,26 @@ def fit(
         TrainingDiverged: If a term or a weight stops being finite; the checkpoint of the last good
             epoch stays.
         CheckpointError: If the checkpoint belongs to another model, run or version.
-        ValueError: For a setting that makes no sense, or a loss that does not return scalars.
+        ValueError: For a setting that makes no sense, a loss that does not return scalars, or a
+            model whose parameters are all frozen.
     """
-    settings = _Settings(epochs, batch_size, learning_rate, seed, binarize, precision, len(train))
+    groups = groups or [{"params": list(model.parameters()), "lr": learning_rate}]
+    settings = _Settings(
+        epochs, batch_size, _rates(groups), seed, binarize, precision, images=len(train)
+    )
     device = next(model.parameters()).device
     train = train.to(device)
     validation = validation.to(device) if validation is not None else None
-    optimiser = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
+    optimiser = torch.optim.Adam(groups, fused=True)
     path = Path(checkpoint) if checkpoint else None
     with seeded(seed, device) as generator, _progress_bar(settings, progress) as bar:
         run = RunState(model, optimiser, generator)
-        described = asdict(settings) | {"data": _fingerprint(train)} if path else {}
+        described = asdict(settings) | {"data": train.fingerprint()} if path else {}
         history = _resume(path, run, described)
         bar.update(history.epochs * settings.steps_per_epoch)
         for epoch in range(history.epochs, epochs):
+            if before_epoch is not None:
+                before_epoch(model, epoch / epochs)
             batches = train.batches(
                 batch_size,
                 shuffle=True,
@@ -152,16 +168,19 @@ class _Settings:
 
     epochs: int
     batch_size: int
-    learning_rate: float
+    rates: list[list[float]]  # of each group: trained numbers, learning rate
     seed: int
     binarize: bool
     precision: Precision
     images: int
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate"):
+        for name in ("epochs", "batch_size"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, not {getattr(self, name)}.")
+        for _, rate in self.rates:
+            if not rate > 0:
+                raise ValueError(f"learning_rate must be positive, not {rate}.")
         if self.precision not in ("float32", "bfloat16"):
             raise ValueError(f"precision must be float32 or bfloat16, not {self.precision!r}.")
 
@@ -184,11 +203,12 @@ def _train_epoch(
     bar: tqdm[NoReturn],
 ) -> dict[str, float]:
     means = _Means()
-    run.model.train()
+    _training_mode(run.model)
     for number, (images, labels) in enumerate(batches, start=1):
         progress = (epoch * settings.steps_per_epoch + number - 1) / settings.steps
         if schedule is not None:
-            run.optimiser.param_groups[0]["lr"] = settings.learning_rate * schedule(progress)
+            for group, (_, rate) in zip(run.optimiser.param_groups, settings.rates, strict=True):
+                group["lr"] = rate * schedule(progress)
         with _autocast(images.device, settings.precision):
             terms = loss(run.model, Batch(images, labels, progress))
         means.add(_finite(terms, epoch + 1, number), len(images))
@@ -199,6 +219,16 @@ def _train_epoch(
         bar.update()
     _check_weights(run.model, epoch + 1, number)
     return means.values()
+
+
+def _training_mode(model: nn.Module) -> None:
+    model.train()
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError("All parameters of the model are frozen; unfreeze a part to train it.")
+    for part in model.modules():
+        parameters = list(part.parameters())
+        if parameters and not any(parameter.requires_grad for parameter in parameters):
+            part.eval()
 
 
 def _evaluate(
@@ -258,6 +288,13 @@ def _check_weights(model: nn.Module, epoch: int, batch: int) -> None:
             raise TrainingDiverged(epoch, batch, "weights", math.nan)
 
 
+def _rates(groups: Sequence[ParameterGroup]) -> list[list[float]]:
+    return [
+        [sum(p.numel() for p in group["params"] if p.requires_grad), group["lr"]]
+        for group in groups
+    ]
+
+
 def _resume(path: Path | None, run: RunState, settings: Mapping[str, object]) -> History:
     if path is None or not path.exists():
         return History()
@@ -275,9 +312,3 @@ def _autocast(device: torch.device, precision: Precision) -> torch.autocast:
 
 def _progress_bar(settings: _Settings, shown: bool) -> tqdm[NoReturn]:
     return tqdm(total=settings.steps, disable=not shown, unit="batch", mininterval=0.25)
-
-
-def _fingerprint(train: ImageSet) -> int:
-    # Guards against resuming on other data; not a defence against malice.
-    labels = zlib.crc32(train.labels.cpu().numpy().tobytes())
-    return zlib.crc32(train.images.cpu().numpy().tobytes(), labels)

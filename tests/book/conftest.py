@@ -10,7 +10,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from book_checks import REPOSITORY, SETUP
+from book_checks import FAQ, FOLKLORE, REPOSITORY, SETUP
 from tidy import render
 
 NAME = "foundations/mini"
@@ -66,7 +66,12 @@ def miniature(tmp_path: Path) -> Miniature:
     mini = Miniature(tmp_path)
     mini.write(f"book/{NAME}.ipynb", render(chapter()))
     mini.write("book/index.md", "# Index\n")
-    mini.write("_toc.yml", f"format: jb-book\nroot: index\nchapters:\n  - file: {NAME}\n")
+    pages = "".join(f"  - file: {page}\n" for page in (NAME, FOLKLORE, FAQ))
+    mini.write("_toc.yml", f"format: jb-book\nroot: index\nchapters:\n{pages}")
+    shown = f"[Shown](../{NAME}.ipynb#counting)."
+    mini.write(f"book/{FAQ}.md", f"# FAQ\n\n## Part\n\n### Why?\n\nBecause. {shown}\n")
+    guard = "`tests/equations/test_counting.py::test_following`"
+    mini.write(f"book/{FOLKLORE}.md", f"# Folklore\n\n## Part\n\n### One\n\n{shown} {guard}\n")
     entry = "@misc{somebody2020, author={A. Body}, title={T}, year={2020}}\n"
     mini.write("book/references.bib", entry)
     mini.write("requirements.txt", "")

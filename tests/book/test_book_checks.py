@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 import book_checks
-from book_checks import CHECKS, Book
+from book_checks import CHECKS, FAQ, FOLKLORE, Book
 
 Cells = list[NotebookNode]
 
@@ -103,7 +103,8 @@ def test_fault_in_notebook_is_seen(name: str, change, message: str, miniature) -
 
 
 def test_every_check_has_a_fault() -> None:
-    seen = {name for name, _, _ in FAULTS} | {"contents_are_complete"}
+    seen = {name for name, _, _ in FAULTS}
+    seen |= {"contents_are_complete", "entries_are_shown", "mistakes_are_guarded"}  # see below
     assert seen == {check.__name__ for check in CHECKS}
 
 
@@ -117,6 +118,30 @@ def test_test_of_an_unknown_equation(miniature) -> None:
     miniature.write("tests/equations/test_more.py", '@pytest.mark.equation("eq-more")\n')
     problems = book_checks.equations_are_tested(Book(miniature.root))
     assert [problem.split(": ")[0] for problem in problems] == ["equation eq-more"] * 2
+
+
+@pytest.mark.parametrize("page", [FAQ, FOLKLORE])
+@pytest.mark.parametrize("link", ["", "[The chapter](../foundations/mini.ipynb)"])
+def test_entry_that_is_shown_nowhere(page: str, link: str, miniature) -> None:
+    guard = "`tests/equations/test_counting.py::test_following`"
+    miniature.write(f"book/{page}.md", f"# Page\n\n### One\n\n{link} {guard}\n")
+    problems = book_checks.entries_are_shown(Book(miniature.root))
+    assert problems == [f"{page}, One: links to no section of a chapter"]
+
+
+@pytest.mark.parametrize(
+    ("guard", "message"),
+    [
+        ("", "names no test"),
+        ("`tests/equations/test_counting.py::test_follow`", "there is no test"),
+        ("`tests/equations/test_none.py::test_following`", "there is no test"),
+    ],
+)
+def test_mistake_without_a_guard(guard: str, message: str, miniature) -> None:
+    miniature.write(f"book/{FOLKLORE}.md", f"# Folklore\n\n### One\n\n{guard}\n")
+    problems = book_checks.mistakes_are_guarded(Book(miniature.root))
+    assert len(problems) == 1
+    assert message in problems[0]
 
 
 @pytest.mark.parametrize("name", ["appendix/unlisted.md", "foundations/mini.md"])

@@ -192,6 +192,20 @@ class TestSelections:
         with pytest.raises(ValueError, match=r"A classifier needs .* only class 'b'"):
             make_set().subset(make_set().labels == 1).require_classes("A classifier")
 
+    def test_unlabelled_forgets_the_labels(self):
+        data = make_set()
+        hidden = data.unlabelled()
+        assert hidden.images is data.images
+        assert hidden.labels.tolist() == [0] * len(data)
+        assert hidden.classes == ("unlabelled",)
+
+    def test_the_fingerprint_follows_images_and_labels(self):
+        data = make_set()
+        assert data.fingerprint() == make_set().fingerprint()
+        turned = ImageSet(data.images, data.labels.flip(0), data.classes)
+        darker = ImageSet(data.images // 2, data.labels, data.classes)
+        assert len({data.fingerprint(), turned.fingerprint(), darker.fingerprint()}) == 3
+
 
 class TestPixels:
     def test_grey_weighs_the_channels(self):
@@ -207,6 +221,13 @@ class TestPixels:
         assert data.grey() is data
         batch, _ = next(data.rgb().batches(8))
         assert batch.flatten(1).shape == (8, 108)
+
+    def test_conform_settles_channels_and_size(self):
+        data = make_set()
+        assert data.conform((3, 4, 5)).shape == (3, 4, 5)
+        assert torch.equal(data.rgb().conform((1, 6, 6)).images, data.images)
+        with pytest.raises(ValueError, match="1 or 3 channels, not 2"):
+            data.conform((2, 6, 6))
 
     def test_resize_agrees_with_pillow(self):
         Image = pytest.importorskip("PIL.Image")

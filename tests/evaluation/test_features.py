@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from latent_transfer.data import ImageSet, load
-from latent_transfer.evaluation import few_label_errors
+from latent_transfer.evaluation import few_label_errors, linear_probe
 
 
 @pytest.fixture(scope="module")
@@ -58,3 +58,15 @@ def test_one_class_is_refused(digits: tuple[ImageSet, ImageSet]) -> None:
 def test_more_labels_than_there_are_is_refused(digits: tuple[ImageSet, ImageSet]) -> None:
     with pytest.raises(ValueError, match=r"1000 images of each class were asked for"):
         _errors(digits, _pixels, 1000)
+
+
+def test_the_linear_probe_standardises_and_generalises() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(200) % 2
+    features = torch.randn(200, 3, generator=generator) * torch.tensor([1e3, 1.0, 1e-3])
+    features[:, 2] += 0.01 * labels  # the only useful feature is a thousand times too small
+    assert linear_probe(features[:100], labels[:100], features[100:], labels[100:]) < 2
+    useless = features[:, :2]
+    assert 30 < linear_probe(useless[:100], labels[:100], useless[100:], labels[100:]) < 70
+    with pytest.raises(ValueError, match="at least two classes"):
+        linear_probe(features, torch.zeros(200), features, labels)

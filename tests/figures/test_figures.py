@@ -105,3 +105,19 @@ def test_label_efficiency_draws_means_and_intervals() -> None:
 def test_few_positions_on_a_logarithmic_axis_are_named() -> None:
     figure = figures.curves({"a": [3.0, 2.0, 1.0]}, x=[2, 8, 32], log_x=True)
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["2", "8", "32"]
+
+
+def test_whole_positions_get_whole_ticks() -> None:
+    axis = figures.curves({"a": [3.0, 2.0, 1.0]}, x=[0, 1, 2]).axes[0]
+    assert all(tick == int(tick) for tick in axis.get_xticks())
+    axis = figures.curves({"a": [3.0, 2.0, 1.0]}, x=[0.0, 0.25, 0.5]).axes[0]
+    assert any(tick != int(tick) for tick in axis.get_xticks())
+
+
+def test_the_legend_of_many_methods_stands_beside_the_axes() -> None:
+    errors = torch.tensor([[30.0, 40.0], [10.0, 11.0]])
+    few, many = ({str(n): errors for n in range(count)} for count in (4, 5))
+    assert figures.label_efficiency(few, (1, 10)).axes[0].get_legend()
+    figure = figures.label_efficiency(many, (1, 10))
+    assert not figure.axes[0].get_legend()
+    assert len(figure.legends[0].get_texts()) == 5

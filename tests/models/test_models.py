@@ -105,3 +105,19 @@ def test_a_standard_deviation_must_be_positive() -> None:
         models.GaussianLikelihood(-1.0)
     with pytest.raises(ValueError, match="noise_std must be positive"):
         models.LinearGaussian(torch.randn(3, 1), torch.zeros(3), 0.0)
+
+
+def test_a_classifier_sees_the_first_outputs_of_its_encoder() -> None:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 6))
+    model = models.Classifier(encoder, 2, 3, hidden=(5,))
+    images = torch.rand(4, 1, 4, 4)
+    assert torch.equal(model.features(images), encoder(images)[:, :2])
+    assert _widths(model.head) == [2, 5, 3]
+    assert model(images).shape == (4, 3)
+
+
+def test_features_are_means_and_codes() -> None:
+    images = torch.rand(4, 1, 28, 28)
+    vae, autoencoder = models.mlp_vae(), models.mlp_autoencoder()
+    assert torch.equal(vae.features(images), vae.posterior(images).mean)
+    assert torch.equal(autoencoder.features(images), autoencoder.encode(images))

@@ -117,3 +117,12 @@ def test_one_importance_sample_is_the_elbo_on_average(images: torch.Tensor) -> N
         elbos = [objectives.negative_elbo(model, images)["loss"] for _ in range(2000)]
     difference = torch.stack(bounds).mean() - torch.stack(elbos).mean()
     assert abs(difference) < 5 * torch.stack(bounds).std() / 2000**0.5
+
+
+def test_the_classification_loss_averages_and_counts_errors() -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
+    labels = torch.tensor([0, 1, 1, 1])
+    images = torch.rand(4, *SHAPE)
+    terms = objectives.classification_loss(lambda _: logits, images, labels)  # type: ignore[arg-type]
+    assert terms["error"].item() == 25
+    assert terms["loss"].item() == pytest.approx(F.cross_entropy(logits, labels).item())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -201,6 +202,21 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         rest, aside = order[count:].sort().values, order[:count].sort().values
         return self.subset(rest), self.subset(aside)
 
+    def unlabelled(self) -> ImageSet:
+        """Returns the images without their labels: one class, to which all belong.
+
+        What must not be used is better not there.
+        """
+        return ImageSet(self.images, torch.zeros_like(self.labels), ("unlabelled",))
+
+    def fingerprint(self) -> int:
+        """Returns a checksum of images and labels.
+
+        It guards against continuing on other data; it is no defence against malice.
+        """
+        labels = zlib.crc32(self.labels.cpu().numpy().tobytes())
+        return zlib.crc32(self.images.cpu().numpy().tobytes(), labels)
+
     def require_classes(self, purpose: str) -> None:
         """Checks that the images belong to at least two classes.
 
@@ -260,6 +276,21 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
             for part in torch.split(self.images, CHUNK)
         ]
         return replace(self, images=torch.cat([_to_uint8(part) for part in parts]))
+
+    def conform(self, shape: tuple[int, int, int]) -> ImageSet:
+        """Returns the images with the channels, height and width that a net wants.
+
+        Args:
+            shape: channels (1 or 3), height and width.
+
+        Raises:
+            ValueError: if the number of channels is another or the size not positive.
+        """
+        channels, height, width = shape
+        if channels not in (1, 3):
+            raise ValueError(f"images have 1 or 3 channels, not {channels}.")
+        coloured = self.grey() if channels == 1 else self.rgb()
+        return coloured.resize((height, width))
 
     def binarized(self, generator: torch.Generator) -> ImageSet:
         """Returns the set with pixels drawn once as 0 or 255 (fixed binarisation).

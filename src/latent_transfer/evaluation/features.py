@@ -42,19 +42,42 @@ def few_label_errors(
     Raises:
         ValueError: If the set has one class only, or fewer images of a class than asked for.
     """
+    train.require_classes("A classifier")
+    test_features = features(test.pixels())
+    errors = []
+    for _ in range(draws):
+        few = train.few(per_class, generator)
+        drawn = features(few.pixels())
+        errors.append(linear_probe(drawn, few.labels, test_features, test.labels))
+    return torch.tensor(errors)
+
+
+def linear_probe(
+    train_features: torch.Tensor,
+    train_labels: torch.Tensor,
+    test_features: torch.Tensor,
+    test_labels: torch.Tensor,
+) -> float:
+    """Test error in per cent of logistic regression on standardised features.
+
+    Args:
+        train_features: N×D.
+        train_labels: N.
+        test_features: M×D.
+        test_labels: M.
+
+    Raises:
+        ValueError: If the training images belong to one class only.
+    """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    train.require_classes("A classifier")
-    test_features = _as_array(features(test.pixels()))
-    errors = []
-    for _ in range(draws):
-        few = train.few(per_class, generator)
-        classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        classifier.fit(_as_array(features(few.pixels())), few.labels.cpu().numpy())
-        errors.append(100 * (1 - classifier.score(test_features, test.labels.cpu().numpy())))
-    return torch.tensor(errors)
+    if len(train_labels.unique()) < 2:
+        raise ValueError("A linear probe needs labelled images of at least two classes.")
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    classifier.fit(_as_array(train_features), train_labels.cpu().numpy())
+    return 100 * float(1 - classifier.score(_as_array(test_features), test_labels.cpu().numpy()))
 
 
 def subspace_angle(first: torch.Tensor, second: torch.Tensor) -> float:

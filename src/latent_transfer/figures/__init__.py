@@ -11,11 +11,17 @@ from latent_transfer.figures.images import image_grid, image_rows
 from latent_transfer.figures.latents import latent_scatter, manifold, traversals
 from latent_transfer.figures.style import COLOURS, new_figure
 from latent_transfer.figures.vae import kl_spectrum, rate_distortion, runs
+from latent_transfer.figures.when_transfer_helps import (
+    by_layers,
+    paired_differences,
+    score_against_gain,
+)
 
 __all__ = [
     "COLOURS",
     "bars",
     "beside_evidence",
+    "by_layers",
     "curves",
     "grey_pixels",
     "histograms",
@@ -29,8 +35,10 @@ __all__ = [
     "manifold",
     "moving_belief",
     "new_figure",
+    "paired_differences",
     "rate_distortion",
     "runs",
+    "score_against_gain",
     "signed_images",
     "traversals",
 ]

@@ -59,5 +59,8 @@ def label_efficiency(
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(list(budgets), [str(budget) for budget in budgets])
     axis.set(xlabel="labelled images of each class", ylabel="test error, %", title=title)
-    axis.legend()
+    if len(errors) > 4:  # a legend as tall as the axes would hide the lines
+        figure.legend(loc="outside right center")
+    else:
+        axis.legend()
     return figure

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from latent_transfer.figures.style import COLOURS, look, new_figure
 from latent_transfer.training import History
@@ -52,6 +52,8 @@ def curves(
         if x is not None and len(x) <= 6:  # few enough to name each instead of powers of ten
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_xticks(list(x), [f"{float(position):g}" for position in x])
+    elif all(float(position).is_integer() for position in positions):
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(series) > 1:
         axis.legend()
     return figure

@@ -6,6 +6,7 @@ from latent_transfer.models.autoencoders import (
     mlp_autoencoder,
     sparse_autoencoder,
 )
+from latent_transfer.models.classifiers import Classifier
 from latent_transfer.models.likelihoods import (
     BernoulliLikelihood,
     GaussianLikelihood,
@@ -18,6 +19,7 @@ __all__ = [
     "VAE",
     "Autoencoder",
     "BernoulliLikelihood",
+    "Classifier",
     "DiscreteMixture",
     "GaussianLikelihood",
     "Likelihood",

@@ -40,6 +40,10 @@ class Autoencoder(nn.Module):
         codes: torch.Tensor = self.code_activation(self.encoder(images))
         return codes
 
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """The codes, B×C×H×W to B×D: what another model may build on."""
+        return self.encode(images)
+
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes …×D to logits …×C×H×W."""
         logits: torch.Tensor = self.decoder(codes)

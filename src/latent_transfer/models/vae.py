@@ -40,6 +40,10 @@ class VAE(nn.Module):
         mean, log_variance = self.encoder(images).to(images.dtype).chunk(2, dim=-1)  # B×D each
         return Gaussian(mean, log_variance)
 
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """The posterior means, B×C×H×W to B×D: what another model may build on."""
+        return self.posterior(images).mean
+
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """…×D to the likelihood's parameters, …×C×H×W (logits for Bernoulli pixels)."""
         output: torch.Tensor = self.decoder(latents)

@@ -5,6 +5,7 @@ Functions that take a *model* are losses: they evaluate it on a batch and return
 batch means, whose ``"loss"`` is minimised and whose other entries are the terms it is made of.
 """
 
+from latent_transfer.objectives.classification import classification_loss, cross_entropy
 from latent_transfer.objectives.gradients import pathwise_gradients, score_function_gradients
 from latent_transfer.objectives.reconstruction import reconstruction_loss, squared_error
 from latent_transfer.objectives.sparsity import (
@@ -25,6 +26,8 @@ from latent_transfer.objectives.variational import (
 )
 
 __all__ = [
+    "classification_loss",
+    "cross_entropy",
     "elbo",
     "free_bits_kl",
     "gaussian_kl",

@@ -1,0 +1,41 @@
+"""How surprised a classifier is by the true class."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from latent_transfer.objectives.reconstruction import Terms
+
+
+def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """−log p(y | x) in nats per image: B×K logits and B labels to B.
+
+    Equation: eq-cross-entropy.
+
+    Raises:
+        ValueError: If a label has no logit.
+    """
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[-1]:
+        raise ValueError(
+            f"Labels run from {int(labels.min())} to {int(labels.max())}, but there are logits "
+            f"for {logits.shape[-1]} classes; give the head as many outputs as there are classes."
+        )
+    return F.cross_entropy(logits, labels, reduction="none")
+
+
+def classification_loss(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Terms:
+    """Batch mean of the cross-entropy of a classifier.
+
+    Args:
+        model: B×C×H×W to logits B×K.
+        images: B×C×H×W in [0, 1].
+        labels: B.
+
+    Returns:
+        ``loss`` in nats per image, and ``error``, the share of wrong answers in per cent.
+    """
+    logits = model(images)  # B×K
+    wrong = (logits.argmax(-1) != labels).float()
+    return {"loss": cross_entropy(logits, labels).mean(), "error": 100 * wrong.mean()}

@@ -1,0 +1,43 @@
+"""Flips and crops: shapes stay, several draws a batch, the seed decides."""
+
+from __future__ import annotations
+
+import torch
+
+from latent_transfer.randomness import seeded
+from latent_transfer.transfer import flips_and_crops
+
+
+def test_shape_and_range_stay() -> None:
+    images = torch.rand(7, 3, 8, 8)
+    changed = flips_and_crops(8)(images)
+    assert changed.shape == images.shape
+    assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
+
+
+def test_a_batch_gets_as_many_draws_as_groups() -> None:
+    image = torch.rand(1, 1, 8, 8)
+    batch = image.expand(40, -1, -1, -1)
+    with seeded(0):
+        changed = flips_and_crops(8, groups=5)(batch)
+    assert len(changed.flatten(1).unique(dim=0)) == 5
+    assert torch.equal(changed[0], changed[7])
+
+
+def test_flips_alone_mirror() -> None:
+    image = torch.rand(1, 1, 8, 8)
+    with seeded(0):
+        changed = flips_and_crops(8, margin=0, groups=30)(image.expand(30, -1, -1, -1))
+    seen = changed.flatten(1).unique(dim=0)
+    expected = torch.cat([image, image.flip(-1)]).flatten(1).unique(dim=0)
+    assert torch.equal(seen, expected)
+
+
+def test_the_seed_decides() -> None:
+    images, change = torch.rand(9, 1, 8, 8), flips_and_crops(8)
+    runs = []
+    for seed in (0, 0, 1):
+        with seeded(seed):
+            runs.append(change(images))
+    assert torch.equal(runs[0], runs[1])
+    assert not torch.equal(runs[0], runs[2])
