@@ -211,7 +211,9 @@ def choose_budgets(
     """
     counts = train.counts()
     if len(counts) < 2:
-        raise ValueError(f"{name} has only the class {next(iter(counts))!r}; two are needed.")
+        raise ValueError(
+            f"--target: {name} has only the class {next(iter(counts))!r}; two are needed."
+        )
     smallest = min(counts, key=lambda each: counts[each])
     has = f"class {smallest!r} of {name} has {counts[smallest]:,} training images"
     if labels is not None and max(labels) > counts[smallest]:
