@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from latent_transfer.evaluation import Estimate
-from latent_transfer.figures.style import look, new_figure
+from latent_transfer.figures.curves import line_of_means
+from latent_transfer.figures.style import new_figure
 from latent_transfer.nets import Shape
 
 
@@ -40,21 +40,10 @@ def label_efficiency(
     """
     figure, (axis,) = new_figure(size=(6.4, 4.0))
     for number, (name, rows) in enumerate(errors.items()):
-        estimates = [Estimate.of(row) for row in rows]
-        reach = [estimate.interval()[1] - estimate.mean for estimate in estimates]
         # Shifted a little sideways (on a logarithmic axis: by a factor), so that bars do not hide
         # one another.
-        colour, marker = look(number)
         shift = 1.03 ** (number - (len(errors) - 1) / 2)
-        axis.errorbar(
-            [budget * shift for budget in budgets],
-            [estimate.mean for estimate in estimates],
-            yerr=reach,
-            label=name,
-            color=colour,
-            marker=marker,
-            capsize=2,
-        )
+        line_of_means(axis, [budget * shift for budget in budgets], rows, number, name)
     axis.set_xscale("log")
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(list(budgets), [str(budget) for budget in budgets])

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from latent_transfer.evaluation import Estimate
 from latent_transfer.figures.style import COLOURS, look, new_figure
 from latent_transfer.training import History
 
@@ -57,6 +59,31 @@ def curves(
     if len(series) > 1:
         axis.legend()
     return figure
+
+
+def line_of_means(
+    axis: Axes, positions: Sequence[float], rows: torch.Tensor, number: int, name: str
+) -> None:
+    """Draw series ``number``: the mean of each row over its runs, with its 95 % interval.
+
+    Args:
+        axis: Where to.
+        positions: P places on the x axis.
+        rows: P×R values, one row a place, one column a run.
+        number: Decides colour and marker.
+        name: For the legend.
+    """
+    estimates = [Estimate.of(row) for row in rows]
+    colour, marker = look(number)
+    axis.errorbar(
+        positions,
+        [estimate.mean for estimate in estimates],
+        yerr=[estimate.interval()[1] - estimate.mean for estimate in estimates],
+        label=name,
+        color=colour,
+        marker=marker,
+        capsize=2,
+    )
 
 
 def history(record: History, *, title: str = "", ylabel: str = "nats per image") -> Figure:

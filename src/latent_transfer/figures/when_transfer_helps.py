@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from latent_transfer.evaluation import Estimate
+from latent_transfer.figures.curves import line_of_means
 from latent_transfer.figures.style import look, new_figure
 
 
@@ -99,18 +100,8 @@ def by_layers(
     axis.axhline(without.mean, color="black", linestyle="--", label="no layer copied")
     axis.axhspan(*without.interval(), color="black", alpha=0.1, linewidth=0)
     for number, (name, rows) in enumerate(errors.items()):
-        estimates = [Estimate.of(row) for row in rows]
-        colour, marker = look(number)
         shift = 0.05 * (number - (len(errors) - 1) / 2)
-        axis.errorbar(
-            [count + shift for count in counts],
-            [estimate.mean for estimate in estimates],
-            yerr=[estimate.interval()[1] - estimate.mean for estimate in estimates],
-            label=name,
-            color=colour,
-            marker=marker,
-            capsize=2,
-        )
+        line_of_means(axis, [count + shift for count in counts], rows, number, name)
     axis.set_xticks(list(counts))
     axis.set(xlabel="layers copied from the source", ylabel="test error, %", title=title)
     axis.legend(fontsize=9)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import nn
+
+from latent_transfer.nets import fully_connected
 
 
 class Classifier(nn.Module):
@@ -25,10 +26,7 @@ class Classifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.feature_size = encoder, feature_size
-        layers: list[nn.Module] = []
-        for inputs, outputs in pairwise([feature_size, *hidden, classes]):
-            layers += [nn.Linear(inputs, outputs), nn.ReLU()]
-        self.head = nn.Sequential(*layers[:-1])
+        self.head = fully_connected([feature_size, *hidden, classes])
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """B×C×H×W to what the head sees, B×D."""

@@ -2,7 +2,15 @@
 
 from latent_transfer.nets.convolutional import ConvDecoder, ConvEncoder
 from latent_transfer.nets.initialisation import he_initialise
-from latent_transfer.nets.mlp import MLPDecoder, MLPEncoder
+from latent_transfer.nets.mlp import MLPDecoder, MLPEncoder, fully_connected
 from latent_transfer.nets.shapes import Shape
 
-__all__ = ["ConvDecoder", "ConvEncoder", "MLPDecoder", "MLPEncoder", "Shape", "he_initialise"]
+__all__ = [
+    "ConvDecoder",
+    "ConvEncoder",
+    "MLPDecoder",
+    "MLPEncoder",
+    "Shape",
+    "fully_connected",
+    "he_initialise",
+]

@@ -31,7 +31,7 @@ class MLPEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.shape, self.outputs = shape, outputs
-        self.layers = _layers([prod(shape), *hidden, outputs], activation)
+        self.layers = fully_connected([prod(shape), *hidden, outputs], activation)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """B×C×H×W to B×outputs."""
@@ -59,7 +59,7 @@ class MLPDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.inputs, self.shape = inputs, shape
-        self.layers = _layers([inputs, *hidden, prod(shape)], activation)
+        self.layers = fully_connected([inputs, *hidden, prod(shape)], activation)
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """…×inputs to …×C×H×W, whatever the leading dimensions (samples, batch)."""
@@ -68,7 +68,15 @@ class MLPDecoder(nn.Module):
         return outputs
 
 
-def _layers(widths: Sequence[int], activation: Callable[[], nn.Module]) -> nn.Sequential:
+def fully_connected(
+    widths: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU
+) -> nn.Sequential:
+    """Linear layers from the first width to the last, with an activation between them.
+
+    Args:
+        widths: Of the input, of the hidden layers if there are any, and of the output.
+        activation: Makes the nonlinearity after each hidden layer.
+    """
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):
         layers += [nn.Linear(inputs, outputs), activation()]

@@ -17,9 +17,10 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: If a label has no logit.
     """
-    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < logits.shape[-1]:
+    low, high = (int(end) for end in labels.aminmax()) if len(labels) else (0, 0)
+    if not 0 <= low <= high < logits.shape[-1]:
         raise ValueError(
-            f"Labels run from {int(labels.min())} to {int(labels.max())}, but there are logits "
+            f"Labels run from {low} to {high}, but there are logits "
             f"for {logits.shape[-1]} classes; give the head as many outputs as there are classes."
         )
     return F.cross_entropy(logits, labels, reduction="none")

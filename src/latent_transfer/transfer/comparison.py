@@ -142,10 +142,7 @@ def compare(
     cells = list(product(seeds, budgets, methods))
     if not cells:
         raise ValueError("compare needs at least one method, one budget and one seed.")
-    described = {
-        "settings": dict(settings or {}),
-        "data": [train.fingerprint(), test.fingerprint()],
-    }
+    described = _described(settings or {}, train, test) if record else {}
     known = _read(record, described) if record else {}
     unlabelled = train.unlabelled()
     with tqdm(total=len(cells), disable=not progress, unit="run") as bar:
@@ -160,6 +157,12 @@ def compare(
                     _write(record, described, known.values())
             bar.update()
     return Results(tuple(known[name, budget, seed] for seed, budget, name in cells))
+
+
+def _described(
+    settings: Mapping[str, object], train: ImageSet, test: ImageSet
+) -> dict[str, object]:
+    return {"settings": dict(settings), "data": [train.fingerprint(), test.fingerprint()]}
 
 
 def _write(record: Path, described: Mapping[str, object], rows: Iterable[Score]) -> None:
