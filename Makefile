@@ -42,6 +42,7 @@ tidy: $(STAMP) ## Put code and notebooks into the committed form
 bench: $(STAMP) ## Measure the training speed beside other libraries (installs them first)
 	@$(BIN)/python -m pip install --quiet --no-deps -r benchmarks/requirements.txt
 	@$(BIN)/python benchmarks/training_speed.py
+	@$(BIN)/python benchmarks/m2_speed.py
 
 clean: ## Remove what was built and cached (the environment stays)
 	rm -rf _build build dist .mypy_cache .pytest_cache .ruff_cache

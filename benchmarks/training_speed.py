@@ -16,7 +16,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from statistics import median
 
 import torch
@@ -42,6 +42,7 @@ LAYERS = [
     (HIDDEN, PIXELS),
 ]
 OnePass = Callable[[], None]  # trains once over the images
+Prepare = Callable[[ImageSet], OnePass]
 
 
 def matrix_products(images: ImageSet, dtype: torch.dtype = torch.float32) -> OnePass:
@@ -168,7 +169,7 @@ def pythae_trainer(images: ImageSet) -> OnePass:
     return train
 
 
-CONTESTANTS: dict[str, Callable[[ImageSet], OnePass]] = {
+CONTESTANTS: dict[str, Prepare] = {
     "matrix products alone": matrix_products,
     "matrix products, bfloat16": lambda images: matrix_products(images, torch.bfloat16),
     "latent_transfer": this_package,
@@ -179,9 +180,9 @@ CONTESTANTS: dict[str, Callable[[ImageSet], OnePass]] = {
 }
 
 
-def ready(images: ImageSet) -> Iterator[tuple[str, OnePass]]:
+def ready(contestants: Mapping[str, Prepare], images: ImageSet) -> Iterator[tuple[str, OnePass]]:
     """Every contestant that is installed, warmed up by one pass."""
-    for name, prepare in CONTESTANTS.items():
+    for name, prepare in contestants.items():
         try:
             one_pass = prepare(images)
         except ImportError as error:
@@ -191,9 +192,11 @@ def ready(images: ImageSet) -> Iterator[tuple[str, OnePass]]:
         yield name, one_pass
 
 
-def measure(images: ImageSet, turns: int) -> dict[str, list[float]]:
+def measure(
+    contestants: Mapping[str, Prepare], images: ImageSet, turns: int
+) -> dict[str, list[float]]:
     """Images per second of each contestant, one value a turn."""
-    passes = dict(ready(images))
+    passes = dict(ready(contestants, images))
     rates: dict[str, list[float]] = {name: [] for name in passes}
     for _ in tqdm(range(turns), desc="turns"):
         for name, one_pass in passes.items():
@@ -224,7 +227,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     images = lt.data.load("mnist").train.subset(slice(0, options.images))
-    Console().print(report(measure(images, options.turns)))
+    Console().print(report(measure(CONTESTANTS, images, options.turns)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"peak resident memory of this process, peers included: {peak:,.0f} MiB")
 

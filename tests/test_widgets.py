@@ -6,11 +6,13 @@ import sys
 
 import ipywidgets
 import pytest
+import torch
 from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 
-from latent_transfer import figures
-from latent_transfer.widgets import explore
+from latent_transfer import figures, widgets
+from latent_transfer.models import M2, mlp_m2
+from latent_transfer.widgets import explore, handwritings
 
 
 def draw(value: float) -> Figure:
@@ -54,3 +56,53 @@ def test_without_ipywidgets_the_frames_are_shown(monkeypatch: pytest.MonkeyPatch
 def test_nothing_to_show_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one value"):
         explore(draw, "height", [], alt="")
+
+
+@pytest.fixture
+def writer() -> M2:
+    torch.manual_seed(0)
+    return mlp_m2((1, 4, 4), classes=3, hidden=(8,), latent_size=2)
+
+
+IMAGES = torch.rand(2, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+LABELS = torch.tensor([2, 0])
+
+
+def test_handwritings_walk_from_one_image_to_the_next(
+    writer: M2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[torch.Tensor, torch.Tensor]] = []
+    monkeypatch.setenv("LATENT_TRANSFER_STATIC", "1")
+    monkeypatch.setattr(
+        widgets,
+        "analogies",
+        lambda images, answers, classes: drawn.append((images, answers)) or draw(1.0),
+    )
+    page = BeautifulSoup(
+        handwritings(writer, IMAGES, LABELS, "abc", steps=2)._repr_html_(), "html.parser"
+    )
+    assert page.find("div")["data-stops"] == "1 1.5 2"
+    sources = torch.cat([images for images, _ in drawn])
+    torch.testing.assert_close(sources, torch.stack([IMAGES[0], IMAGES.mean(0), IMAGES[1]]))
+    expected = writer.analogies(IMAGES, LABELS)  # K×B×C×H×W
+    torch.testing.assert_close(drawn[0][1], expected[:, :1])
+    torch.testing.assert_close(drawn[2][1], expected[:, 1:])
+    halfway = writer.posterior(IMAGES, LABELS).mean.mean(0, keepdim=True)
+    torch.testing.assert_close(drawn[1][1], writer.likelihood.mean(writer.decode(halfway)))
+
+
+def test_a_single_handwriting_needs_no_other(writer: M2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATENT_TRANSFER_STATIC", "1")
+    page = handwritings(writer, IMAGES[:1], LABELS[:1], "abc")._repr_html_()
+    assert page.count("<img") == 1
+
+
+@pytest.mark.parametrize(
+    ("images", "classes", "message"),
+    [(IMAGES[:0], "abc", "at least one value"), (IMAGES, "ab", "knows 3 classes, not 2")],
+)
+def test_handwritings_that_cannot_be_shown_are_refused(
+    writer: M2, images: torch.Tensor, classes: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        handwritings(writer, images, LABELS[: len(images)], classes)

@@ -14,6 +14,7 @@ from latent_transfer.session import Session, setup
 
 if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checkers and editors
     from latent_transfer import (
+        clustering,
         data,
         densities,
         errors,
@@ -23,10 +24,12 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
         models,
         nets,
         objectives,
+        semi_supervised,
         training,
         transfer,
         widgets,
     )
+    from latent_transfer.records import recorded
     from latent_transfer.training import fit
 
 __version__ = "0.1.0"
@@ -34,6 +37,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Session",
     "claim",
+    "clustering",
     "data",
     "densities",
     "errors",
@@ -44,16 +48,21 @@ __all__ = [
     "models",
     "nets",
     "objectives",
+    "recorded",
+    "semi_supervised",
     "setup",
     "training",
     "transfer",
     "widgets",
 ]
 
+#: Functions of the top level whose modules load when they are first used.
+_FUNCTIONS = {"fit": "training", "recorded": "records"}
+
 
 def __getattr__(name: str) -> ModuleType | object:
-    if name == "fit":
-        return importlib.import_module("latent_transfer.training").fit
+    if name in _FUNCTIONS:
+        return getattr(importlib.import_module(f"latent_transfer.{_FUNCTIONS[name]}"), name)
     if name in __all__:
         return importlib.import_module(f"latent_transfer.{name}")
     raise AttributeError(f"module 'latent_transfer' has no attribute {name!r}")

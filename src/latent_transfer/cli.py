@@ -23,13 +23,23 @@ from rich.table import Table
 from latent_transfer import data
 from latent_transfer.errors import CheckpointError, DataError, TrainingDiverged
 from latent_transfer.files import write_atomically
+from latent_transfer.records import recorded
 from latent_transfer.session import find_data_root, find_profile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from latent_transfer.experiments.tables import PaperTable
+
 #: Errors whose message is meant for the user as it stands.
-FORESEEN = (ValueError, FileNotFoundError, DataError, CheckpointError, TrainingDiverged)
+FORESEEN = (
+    ValueError,
+    FileNotFoundError,
+    ConnectionError,
+    DataError,
+    CheckpointError,
+    TrainingDiverged,
+)
 
 #: Images in one row of a contact sheet, the scale of small images, the gap between them.
 COLUMNS, SMALL, GAP = 10, 56, 4
@@ -166,6 +176,74 @@ def compare(
         raise
     report, results = experiments.write_report(outcome, place)
     print(f"{outcome.verdict}\nReport: {report}\nNumbers: {results}")
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str | None, typer.Argument(help="A name from --list.")] = None,
+    list_tables: Annotated[bool, typer.Option("--list", help="List the tables.")] = False,
+    seeds: Annotated[
+        int | None, typer.Option(help="Seeds of each row; else as many as the table has.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ROW", help="A method, or one with conditions: M2,labels=100. May be repeated."
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes of one thread each; else one a core.")
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="A Dask scheduler, whose workers are used instead."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small settings on embedded data, in seconds.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; else reproduce-NAME here.")
+    ] = None,
+    root: Root = None,
+) -> None:
+    """Measure a table of a paper anew, over several seeds, and write it as JSON.
+
+    Every cell, one row with one seed, is kept as soon as it is finished. Stop with Ctrl-C; the
+    same command goes on from there. Whole tables take hours on a few cores; with --quick they take
+    seconds, and their figures mean nothing.
+
+    Workers of a Dask cluster need one thread each, this package, and the output folder and the
+    data root under the same paths: dask worker ADDRESS --nthreads 1.
+    """
+    from latent_transfer.experiments import sweep, tables
+
+    if list_tables or name is None:
+        _list_tables([tables.find_table(known) for known in tables.TABLES])
+        return
+    chosen = sweep.Sweep(name, seeds, tuple(only or ()), workers, scheduler, quick)
+    place = out or Path(f"reproduce-{name}{'-quick' if quick else ''}")
+    try:
+        outcome = sweep.reproduce(chosen, place, root=root)
+    except KeyboardInterrupt:
+        print(f"Stopped; the same command goes on from {place}.", file=sys.stderr)
+        raise
+    if outcome.file.exists():
+        print(f"{recorded(outcome.file)}\nTable: {outcome.file}")
+    if outcome.failed:
+        count = f"{len(outcome.failed)} cell{'' if len(outcome.failed) == 1 else 's'} failed"
+        cells = "; ".join(f"{cell.row}, seed {cell.seed}" for cell in outcome.failed)
+        _fail(f"{count}: {cells}; see {place / 'failures'}. The same command tries again.")
+
+
+def _list_tables(found: Sequence[PaperTable]) -> None:
+    shown = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for heading in ("name", "rows", "cells"):
+        shown.add_column(heading, no_wrap=True)
+    shown.add_column("source", overflow="fold")
+    for table in found:
+        cells = sum(row.seeds for row in table.rows)
+        shown.add_row(table.name, str(len(table.rows)), str(cells), table.source)
+    Console().print(shown)
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:

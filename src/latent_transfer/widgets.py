@@ -9,7 +9,11 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from matplotlib.figure import Figure
+
+from latent_transfer.figures import analogies
+from latent_transfer.models import M2
 
 Draw = Callable[[float], Figure]
 
@@ -41,6 +45,50 @@ def explore(draw: Draw, name: str, values: Sequence[float], *, alt: str) -> Any:
         if live is not None:
             return live
     return _Frames(_frames_html(draw, name, values, alt))
+
+
+@torch.no_grad()
+def handwritings(
+    model: M2,
+    images: torch.Tensor,
+    labels: torch.Tensor,
+    classes: Sequence[str],
+    *,
+    steps: int = 4,
+) -> Any:
+    """A slider from one handwriting to the next: every class in a style between two images.
+
+    At 1, 2, 3, ... the style is that of the first, second, third image; in between it is blended
+    in the latent space, and the image shown beside it in pixels, so that the two can be compared.
+
+    Args:
+        model: Trained M2.
+        images: B×C×H×W in [0, 1]: where the styles come from, at least one.
+        labels: B, their classes.
+        classes: Names of the model's K classes.
+        steps: Stops from one image to the next.
+
+    Raises:
+        ValueError: If there is no image, or ``classes`` does not name the model's classes.
+    """
+    if len(classes) != model.classes:
+        raise ValueError(f"The model knows {model.classes} classes, not {len(classes)}.")
+    model.eval()
+    styles = model.posterior(images, labels).mean  # B×D
+
+    @torch.no_grad()
+    def draw(value: float) -> Figure:
+        left = min(int(value) - 1, max(len(images) - 2, 0))
+        share = value - 1 - left
+        style, image = (
+            torch.lerp(both[left], both[min(left + 1, len(both) - 1)], share)[None]
+            for both in (styles, images)
+        )
+        return analogies(image, model.likelihood.mean(model.decode(style)), classes)
+
+    stops = [1 + stop / steps for stop in range((len(images) - 1) * steps + 1)]
+    alt = "The style of handwriting {value} beside all classes written in it."
+    return explore(draw, "handwriting", stops, alt=alt)
 
 
 def _live(draw: Draw, name: str, values: Sequence[float]) -> Any | None:

@@ -41,3 +41,16 @@ def test_the_seed_decides() -> None:
             runs.append(change(images))
     assert torch.equal(runs[0], runs[1])
     assert not torch.equal(runs[0], runs[2])
+
+
+def test_without_flips_nothing_is_mirrored() -> None:
+    image = torch.rand(1, 1, 8, 8)
+    with seeded(0):
+        change = flips_and_crops(8, margin=1, groups=60, flips=False)
+        changed = change(image.expand(60, -1, -1, -1))
+    padded = torch.nn.functional.pad(image, (1, 1, 1, 1))
+    shifts = [
+        padded[..., down : down + 8, right : right + 8] for down in range(3) for right in range(3)
+    ]
+    expected = {tuple(shift.flatten().tolist()) for shift in shifts}
+    assert {tuple(part.flatten().tolist()) for part in changed} == expected

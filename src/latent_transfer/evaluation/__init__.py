@@ -1,9 +1,21 @@
 """How good is it? Likelihoods, latents and features, each figure with its uncertainty."""
 
+from latent_transfer.evaluation.anomaly import (
+    anomaly_scores,
+    auroc,
+    complexity_corrected,
+    compressed_length,
+    reconstruction_probability,
+)
 from latent_transfer.evaluation.classification import (
     balanced_error,
     classification_error,
     predict_logits,
+)
+from latent_transfer.evaluation.clustering import (
+    clustering_accuracy,
+    match_clusters,
+    normalized_mutual_information,
 )
 from latent_transfer.evaluation.estimates import Estimate
 from latent_transfer.evaluation.features import few_label_errors, linear_probe, subspace_angle
@@ -20,16 +32,24 @@ __all__ = [
     "Estimate",
     "active_units",
     "amortisation_gap",
+    "anomaly_scores",
+    "auroc",
     "balanced_error",
     "classification_error",
+    "clustering_accuracy",
+    "complexity_corrected",
+    "compressed_length",
     "encode",
     "energy_distance",
     "evidence_bound",
     "few_label_errors",
     "kl_per_dimension",
     "linear_probe",
+    "match_clusters",
     "negative_log_likelihood",
+    "normalized_mutual_information",
     "predict_logits",
     "reconstruction_error",
+    "reconstruction_probability",
     "subspace_angle",
 ]

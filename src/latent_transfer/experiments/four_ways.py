@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from latent_transfer import __version__, data
 from latent_transfer.data import Data, ImageSet
 from latent_transfer.errors import CheckpointError, DataError
+from latent_transfer.experiments.places import naming_the_place
 from latent_transfer.experiments.verdict import (
     FROZEN,
     OWN,
@@ -180,7 +180,7 @@ def compare_four_ways(
     source, target = (_conform(loaded, recipe) for loaded in (source, target))
     environment = _environment()
     described = _described(recipe, source, target) | environment
-    with _naming_the_place(out):
+    with naming_the_place(out):
         kept = _claim(out, described)
         results = compare(
             _methods(recipe, source, target, kept, progress),
@@ -282,15 +282,6 @@ def _described(recipe: Recipe, source: Data, target: Data) -> dict[str, object]:
         "target images": [target.train.fingerprint(), target.test.fingerprint()],
         **asdict(recipe),
     }
-
-
-@contextmanager
-def _naming_the_place(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        place = error.filename or out
-        raise DataError(f"--out: {place} cannot be written ({error.strerror or error}).") from None
 
 
 def _claim(out: Path, described: Mapping[str, object]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -28,6 +28,7 @@ from latent_transfer.experiments.verdict import (
 )
 from latent_transfer.figures import label_efficiency
 from latent_transfer.files import write_atomically
+from latent_transfer.markup import Child, element, table
 
 #: Classes that the samples show at most, and images of each.
 CLASSES_SHOWN, SAMPLES = 20, 8
@@ -54,8 +55,6 @@ DIFFERENCES_HEADER = (
     "Holds after correction",
 )
 
-Child = str | Element
-
 
 def write_report(outcome: Outcome, out: Path) -> tuple[Path, Path]:
     """Write ``report.html`` and ``results.json`` into a folder; returns both places.
@@ -77,17 +76,17 @@ def write_report(outcome: Outcome, out: Path) -> tuple[Path, Path]:
 def html_report(outcome: Outcome) -> str:
     """The report as one HTML page."""
     title = f"Transfer from {outcome.source.name} to {outcome.target.name}"
-    head = _element(
+    head = element(
         "head",
-        _element("meta", charset="utf-8"),
-        _element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        _element("meta", name="color-scheme", content="light dark"),
-        _element("title", title),
-        _element("style", STYLE),
+        element("meta", charset="utf-8"),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("style", STYLE),
     )
-    main = _element(
+    main = element(
         "main",
-        _element("h1", title),
+        element("h1", title),
         *_verdict_section(outcome),
         *_curves_section(outcome),
         *_differences_section(outcome),
@@ -95,7 +94,7 @@ def html_report(outcome: Outcome) -> str:
         *_images_section(outcome),
         *_settings_section(outcome),
     )
-    page = _element("html", head, _element("body", main), lang="en")
+    page = element("html", head, element("body", main), lang="en")
     return "<!DOCTYPE html>\n" + ElementTree.tostring(page, encoding="unicode", method="html")
 
 
@@ -104,21 +103,21 @@ def html_report(outcome: Outcome) -> str:
 
 def _verdict_section(outcome: Outcome) -> list[Element]:
     section = [
-        _element("h2", "Verdict"),
-        _element("p", outcome.verdict, class_="verdict"),
+        element("h2", "Verdict"),
+        element("p", outcome.verdict, class_="verdict"),
     ]
     if outcome.same_images:
         text = (
             "Note: source and target are the same training images, so both autoencoders are the "
             "same, and nothing was carried over from elsewhere."
         )
-        section.append(_element("p", text, class_="note"))
+        section.append(element("p", text, class_="note"))
     if outcome.dropped:
         text = (
             f"Note: {_listed(outcome.dropped)} labelled images of each class were not tried: the "
             f"smallest class has {min(outcome.target.train.counts().values()):,} training images."
         )
-        section.append(_element("p", text, class_="note"))
+        section.append(element("p", text, class_="note"))
     return section
 
 
@@ -129,18 +128,18 @@ def _curves_section(outcome: Outcome) -> list[Element]:
         for method in results.methods
     ]
     return [
-        _element("h2", "Test error against labels"),
-        _element(
+        element("h2", "Test error against labels"),
+        element(
             "figure",
             _curves(outcome),
-            _element("figcaption", f"Means over {seeds} draws of labels, with 95 % intervals."),
+            element("figcaption", f"Means over {seeds} draws of labels, with 95 % intervals."),
         ),
-        _table(
+        table(
             f"Balanced test error in %, mean of {seeds} draws (95 % interval)",
             ["Start of the encoder", *(_labels(budget) for budget in results.budgets)],
             rows,
         ),
-        _element("ul", *(_element("li", _element("b", n), f": {t}") for n, t in _ways(outcome))),
+        element("ul", *(element("li", element("b", n), f": {t}") for n, t in _ways(outcome))),
     ]
 
 
@@ -164,10 +163,10 @@ def _differences_section(outcome: Outcome) -> list[Element]:
         "the intervals are widened so that all hold together with 95 % (Bonferroni)."
     )
     return [
-        _element("h2", "Differences"),
-        _element("p", PAIRING),
-        _table(DIFFERENCES_CAPTION, DIFFERENCES_HEADER, rows),
-        _element("p", correction),
+        element("h2", "Differences"),
+        element("p", PAIRING),
+        table(DIFFERENCES_CAPTION, DIFFERENCES_HEADER, rows),
+        element("p", correction),
     ]
 
 
@@ -188,8 +187,8 @@ def _trust_section(outcome: Outcome) -> list[Element]:
         "nothing was chosen by test error. Another net or a longer training may decide otherwise.",
     ]
     return [
-        _element("h2", "How far to trust this"),
-        _element("ul", *(_element("li", sentence) for sentence in sentences)),
+        element("h2", "How far to trust this"),
+        element("ul", *(element("li", sentence) for sentence in sentences)),
     ]
 
 
@@ -197,8 +196,8 @@ def _images_section(outcome: Outcome) -> list[Element]:
     channels, height, width = outcome.recipe.shape
     kind = "grey" if channels == 1 else "colour"
     return [
-        _element("h2", "Images"),
-        _element("p", f"As the nets saw them: {kind}, {width}×{height} pixels."),
+        element("h2", "Images"),
+        element("p", f"As the nets saw them: {kind}, {width}×{height} pixels."),
         _samples(f"Target: {outcome.target.name}", outcome.target),
         _samples(f"Source: {outcome.source.name} (its labels were not used)", outcome.source),
     ]
@@ -207,10 +206,10 @@ def _images_section(outcome: Outcome) -> list[Element]:
 def _settings_section(outcome: Outcome) -> list[Element]:
     rows = [[name, value] for name, value in _settings(outcome).items()]
     return [
-        _element("h2", "Settings"),
-        _table("Everything that the numbers depend on", ["Setting", "Value"], rows),
-        _element("p", "To run it again, with the paths of your own folders:"),
-        _element("pre", _element("code", _command(outcome)), tabindex="0"),
+        element("h2", "Settings"),
+        table("Everything that the numbers depend on", ["Setting", "Value"], rows),
+        element("p", "To run it again, with the paths of your own folders:"),
+        element("pre", element("code", _command(outcome)), tabindex="0"),
     ]
 
 
@@ -317,14 +316,14 @@ def _samples(caption: str, loaded: Data) -> Element:
         caption += f"; the first {len(shown)} of {len(loaded.classes)} classes"
     rows: list[list[Child]] = [
         [
-            _element("bdi", name),
+            element("bdi", name),
             f"{training[name]:,}",
             f"{test[name]:,}",
             _image(*_strip(loaded.train, label), class_="strip"),
         ]
         for label, name in enumerate(shown)
     ]
-    return _table(caption, ["Class", "Training", "Test", "Samples"], rows)
+    return table(caption, ["Class", "Training", "Test", "Samples"], rows)
 
 
 def _strip(images: ImageSet, label: int) -> tuple[bytes, str]:
@@ -343,45 +342,6 @@ def _strip(images: ImageSet, label: int) -> tuple[bytes, str]:
     return content.getvalue(), f"{count} of class {images.classes[label]}"
 
 
-# -- HTML -------------------------------------------------------------------------------------
-
-
-def _element(tag: str, *children: Child, **attributes: str) -> Element:
-    """An element; texts are escaped when it is written. ``class_`` and the like lose the bar."""
-    names = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
-    element = Element(tag, names)
-    for child in children:
-        if isinstance(child, Element):
-            element.append(child)
-        elif len(element):
-            element[-1].tail = (element[-1].tail or "") + child
-        else:
-            element.text = (element.text or "") + child
-    return element
-
-
 def _image(content: bytes, alt: str, **attributes: str) -> Element:
     source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return _element("img", src=source, alt=alt, **attributes)
-
-
-def _table(caption: str, header: Sequence[str], rows: Sequence[Sequence[Child]]) -> Element:
-    """A table whose first column names the rows; it scrolls by itself where a page is narrow."""
-    table = _element(
-        "table",
-        _element("caption", caption),
-        _element("thead", _element("tr", *(_element("th", c, scope="col") for c in header))),
-        _element(
-            "tbody",
-            *(
-                _element(
-                    "tr",
-                    _element("th", first, scope="row"),
-                    *(_element("td", cell) for cell in rest),
-                )
-                for first, *rest in rows
-            ),
-        ),
-    )
-    # Focusable, so that those without a pointer can scroll it.
-    return _element("div", table, class_="wide", role="region", aria_label=caption, tabindex="0")
+    return element("img", src=source, alt=alt, **attributes)

@@ -4,11 +4,14 @@ White background (readable on a dark page), colours that colour-blind readers ca
 style for the whole book. The alternative text of a figure stands in its cell's metadata.
 """
 
+from latent_transfer.figures.anomalies_clusters import auroc_by_class
 from latent_transfer.figures.autoencoders import label_efficiency, signed_images
 from latent_transfer.figures.curves import bars, curves, histograms, history
 from latent_transfer.figures.elbo import beside_evidence, grey_pixels, jensen, moving_belief
 from latent_transfer.figures.images import image_grid, image_rows
 from latent_transfer.figures.latents import latent_scatter, manifold, traversals
+from latent_transfer.figures.reproductions import beside_the_paper
+from latent_transfer.figures.semi_supervised import analogies, two_class_means
 from latent_transfer.figures.style import COLOURS, new_figure
 from latent_transfer.figures.vae import kl_spectrum, rate_distortion, runs
 from latent_transfer.figures.when_transfer_helps import (
@@ -19,8 +22,11 @@ from latent_transfer.figures.when_transfer_helps import (
 
 __all__ = [
     "COLOURS",
+    "analogies",
+    "auroc_by_class",
     "bars",
     "beside_evidence",
+    "beside_the_paper",
     "by_layers",
     "curves",
     "grey_pixels",
@@ -41,4 +47,5 @@ __all__ = [
     "score_against_gain",
     "signed_images",
     "traversals",
+    "two_class_means",
 ]

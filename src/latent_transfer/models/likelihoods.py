@@ -59,3 +59,20 @@ class GaussianLikelihood(Likelihood):
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         """The decoder's output itself."""
         return output
+
+
+class PredictedGaussianLikelihood(Likelihood):
+    """Each element is Gaussian; the decoder predicts all means, then all log-variances.
+
+    The axis after the batch is split in two: the decoder's output is …×B×2C×… for inputs of B×C×….
+    """
+
+    def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Log N(x; mean, variance) summed over each input, in nats."""
+        axes = images.dim() - 1  # of one input
+        mean, log_variance = output.to(images.dtype).chunk(2, dim=-axes)
+        return gaussian_log_density(images, mean, log_variance).flatten(-axes).sum(-1)
+
+    def mean(self, output: torch.Tensor) -> torch.Tensor:
+        """The predicted means of vectors, …×C: the first half of the last axis."""
+        return output.chunk(2, dim=-1)[0]

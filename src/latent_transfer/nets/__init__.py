@@ -1,11 +1,13 @@
 """Building blocks: encoders and decoders that check the shape of what they are fed."""
 
+from latent_transfer.nets.conditional import ConditionalMLP
 from latent_transfer.nets.convolutional import ConvDecoder, ConvEncoder
 from latent_transfer.nets.initialisation import he_initialise
 from latent_transfer.nets.mlp import MLPDecoder, MLPEncoder, fully_connected
 from latent_transfer.nets.shapes import Shape
 
 __all__ = [
+    "ConditionalMLP",
     "ConvDecoder",
     "ConvEncoder",
     "MLPDecoder",

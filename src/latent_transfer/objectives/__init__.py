@@ -6,8 +6,19 @@ batch means, whose ``"loss"`` is minimised and whose other entries are the terms
 """
 
 from latent_transfer.objectives.classification import classification_loss, cross_entropy
+from latent_transfer.objectives.clustering import (
+    best_log_responsibilities,
+    component_kl,
+    mixture_kl,
+    negative_vade_elbo,
+)
 from latent_transfer.objectives.gradients import pathwise_gradients, score_function_gradients
-from latent_transfer.objectives.reconstruction import reconstruction_loss, squared_error
+from latent_transfer.objectives.reconstruction import Terms, reconstruction_loss, squared_error
+from latent_transfer.objectives.semi_supervised import (
+    labelled_bound,
+    semi_supervised_loss,
+    unlabelled_bound,
+)
 from latent_transfer.objectives.sparsity import (
     kl_sparsity,
     l1_sparsity,
@@ -26,7 +37,10 @@ from latent_transfer.objectives.variational import (
 )
 
 __all__ = [
+    "Terms",
+    "best_log_responsibilities",
     "classification_loss",
+    "component_kl",
     "cross_entropy",
     "elbo",
     "free_bits_kl",
@@ -35,13 +49,18 @@ __all__ = [
     "importance_weighted_bound",
     "kl_sparsity",
     "l1_sparsity",
+    "labelled_bound",
     "log_importance_weights",
+    "mixture_kl",
     "negative_elbo",
     "negative_importance_weighted_bound",
+    "negative_vade_elbo",
     "pathwise_gradients",
     "reconstruction_loss",
     "score_function_gradients",
+    "semi_supervised_loss",
     "sparse_reconstruction_loss",
     "squared_error",
     "squared_l1_sparsity",
+    "unlabelled_bound",
 ]

@@ -1,0 +1,76 @@
+"""Do clusters agree with classes? Clusters have no names, so that first one must be found."""
+
+from __future__ import annotations
+
+import torch
+
+
+def match_clusters(clusters: torch.Tensor, labels: torch.Tensor) -> dict[int, int]:
+    """Name each cluster after a class, one to one, so that most images are right.
+
+    Without as many classes as clusters some clusters stay without a name.
+
+    Args:
+        clusters: N numbers of clusters.
+        labels: N numbers of classes.
+
+    Returns:
+        Cluster to class.
+
+    Raises:
+        ValueError: If the two are not of one length, or there are none.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    table = _contingency(clusters, labels)  # clusters × classes
+    rows, columns = linear_sum_assignment(table.numpy(), maximize=True)
+    return {int(row): int(column) for row, column in zip(rows, columns, strict=True)}
+
+
+def clustering_accuracy(clusters: torch.Tensor, labels: torch.Tensor) -> float:
+    """Images whose cluster has the name of their class, in per cent, under the best matching.
+
+    The matching is the one-to-one naming that maximises it, found by the Hungarian algorithm; the
+    labels serve for naming only, but on the very images that are scored, so that even random
+    clusters score a little more than chance.
+
+    Equation: eq-clustering-accuracy.
+
+    Args:
+        clusters: N numbers of clusters.
+        labels: N numbers of classes.
+
+    Raises:
+        ValueError: If the two are not of one length, or there are none.
+    """
+    names = match_clusters(clusters, labels)
+    named = torch.tensor([names.get(int(cluster), -1) for cluster in clusters])
+    return 100 * (named == labels.cpu()).double().mean().item()
+
+
+def normalized_mutual_information(clusters: torch.Tensor, labels: torch.Tensor) -> float:
+    """Mutual information of clusters and classes over the mean of their entropies, in per cent.
+
+    Needs no matching, and counts how much one tells about the other, however many there are.
+
+    Args:
+        clusters: N numbers of clusters.
+        labels: N numbers of classes.
+    """
+    from sklearn.metrics import normalized_mutual_info_score
+
+    return 100 * float(normalized_mutual_info_score(labels.cpu().numpy(), clusters.cpu().numpy()))
+
+
+def _contingency(clusters: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    clusters, labels = clusters.cpu().long(), labels.cpu().long()
+    if clusters.shape != labels.shape or clusters.dim() != 1 or not len(clusters):
+        raise ValueError(
+            "Clusters and labels must be two lists of the same length, at least one, "
+            f"not of shapes {tuple(clusters.shape)} and {tuple(labels.shape)}."
+        )
+    if clusters.min() < 0 or labels.min() < 0:
+        raise ValueError("Clusters and classes are counted from 0; a negative number is neither.")
+    rows, columns = int(clusters.max()) + 1, int(labels.max()) + 1
+    counts = torch.bincount(clusters * columns + labels, minlength=rows * columns)
+    return counts.view(rows, columns)

@@ -1,0 +1,81 @@
+"""The bound of a VAE with a mixture prior."""
+
+from __future__ import annotations
+
+import torch
+
+from latent_transfer.densities import Gaussian
+from latent_transfer.models import VaDE
+from latent_transfer.objectives.reconstruction import Terms
+from latent_transfer.objectives.variational import elbo
+
+
+def component_kl(
+    posterior: Gaussian, means: torch.Tensor, log_variances: torch.Tensor
+) -> torch.Tensor:
+    """KL(q(z | x) ‖ N(μ_c, diag σ_c²)) in nats for every component: B×K.
+
+    Args:
+        posterior: q(z | x), B×D.
+        means: μ_c, K×D.
+        log_variances: log σ_c², K×D.
+    """
+    mean, log_variance = (part.unsqueeze(1) for part in posterior)  # B×1×D
+    ratio = log_variance - log_variances  # B×K×D, log of the ratio of the variances
+    distance = (mean - means).square() * torch.exp(-log_variances)
+    # expm1 keeps the difference exact where the two variances are close.
+    return 0.5 * (torch.expm1(ratio) - ratio + distance).sum(-1)
+
+
+def mixture_kl(
+    component_kls: torch.Tensor, log_weights: torch.Tensor, log_responsibilities: torch.Tensor
+) -> torch.Tensor:
+    """KL(q(z | x) q(c | x) ‖ p(z, c)) = Σ_c γ_c (KL_c + log γ_c − log π_c) in nats per image: B.
+
+    Equation: eq-mixture-kl (Jiang et al. 2017).
+
+    Args:
+        component_kls: KL(q(z | x) ‖ p(z | c)), B×K, as :func:`component_kl` gives them.
+        log_weights: log π_c, K.
+        log_responsibilities: log γ_c = log q(c | x), B×K.
+    """
+    costs = component_kls + log_responsibilities - log_weights
+    return (log_responsibilities.exp() * costs).sum(-1)
+
+
+def best_log_responsibilities(
+    component_kls: torch.Tensor, log_weights: torch.Tensor
+) -> torch.Tensor:
+    """The q(c | x) ∝ π_c·exp(−KL_c) that makes the mixture's KL smallest, as logarithms: B×K.
+
+    With it the KL is −log Σ_c π_c·exp(−KL_c).
+
+    Equation: eq-best-responsibilities.
+
+    Args:
+        component_kls: KL(q(z | x) ‖ p(z | c)), B×K.
+        log_weights: log π_c, K.
+    """
+    return (log_weights - component_kls).log_softmax(-1)
+
+
+def negative_vade_elbo(model: VaDE, images: torch.Tensor, *, beta: float = 1.0) -> Terms:
+    """Batch means of VaDE's −ELBO and its two terms, with one draw of z an image.
+
+    The responsibilities are p(c | z) at that draw, as in the paper; the rest of the KL is exact.
+
+    Args:
+        model: VaDE.
+        images: B×C×H×W in [0, 1].
+        beta: Weight of the KL.
+
+    Returns:
+        ``loss`` (minimised), ``reconstruction`` = −E_q[log p(x | z)] and ``kl``, nats per image.
+    """
+    posterior = model.posterior(images)
+    latents = posterior.rsample()
+    log_likelihood = model.log_likelihood(images, latents).mean()
+    component_kls = component_kl(posterior, model.means, model.log_variances)
+    responsibilities = model.log_responsibilities(latents)
+    kl = mixture_kl(component_kls, model.log_weights, responsibilities).mean()
+    return {"loss": -elbo(log_likelihood, kl, beta), "reconstruction": -log_likelihood, "kl": kl}
