@@ -11,7 +11,7 @@ from torch.distributions import MultivariateNormal, kl_divergence
 
 from latent_transfer import data
 from latent_transfer.data import ImageSet
-from latent_transfer.models import M2, LinearGaussian, mlp_m2, mlp_vae
+from latent_transfer.models import LinearGaussian, mlp_m2, mlp_vae
 from latent_transfer.objectives import labelled_bound, negative_elbo, unlabelled_bound
 from latent_transfer.semi_supervised import fit_semi_supervised
 from latent_transfer.training import Batch, fit
@@ -87,24 +87,6 @@ def test_names_of_the_listing_are_not_defined() -> None:
     assert labelled_bound(
         model, torch.rand(5, *SHAPE), torch.zeros(5, dtype=torch.int64)
     ).shape == (5,)
-
-
-def test_a_pass_does_not_stop_at_the_fewer_labelled_images(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    few, many = _images(6, seed=0), _images(30, seed=1)
-    stopped = sum(len(x) for _, (x, _) in zip(few.batches(4), many.batches(4), strict=False))
-    assert stopped == 8
-    seen: list[torch.Tensor] = []
-    original = M2.forward
-
-    def spy(self: M2, images: torch.Tensor) -> torch.Tensor:
-        seen.append(images.detach())
-        return original(self, images)
-
-    monkeypatch.setattr(M2, "forward", spy)
-    _recipe(few, many)
-    assert len(torch.cat(seen).flatten(1).unique(dim=0)) == len(few) + len(many)
 
 
 def test_the_first_images_are_not_balanced_and_a_draw_is() -> None:
