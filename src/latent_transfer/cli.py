@@ -10,7 +10,8 @@ import io
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -169,11 +170,8 @@ def compare(
         source, target, _numbers(labels), seeds, size, pretraining_steps, steps, augment
     )
     place = out or Path(f"compare-{settings.slug}")
-    try:
+    with _going_on_from(place):
         outcome = experiments.compare_four_ways(settings, place, root=root)
-    except KeyboardInterrupt:
-        print(f"Stopped; the same command goes on from {place}.", file=sys.stderr)
-        raise
     report, results = experiments.write_report(outcome, place)
     print(f"{outcome.verdict}\nReport: {report}\nNumbers: {results}")
 
@@ -222,11 +220,8 @@ def reproduce(
         return
     chosen = sweep.Sweep(name, seeds, tuple(only or ()), workers, scheduler, quick)
     place = out or Path(f"reproduce-{name}{'-quick' if quick else ''}")
-    try:
+    with _going_on_from(place):
         outcome = sweep.reproduce(chosen, place, root=root)
-    except KeyboardInterrupt:
-        print(f"Stopped; the same command goes on from {place}.", file=sys.stderr)
-        raise
     if outcome.file.exists():
         print(f"{recorded(outcome.file)}\nTable: {outcome.file}")
     if outcome.failed:
@@ -244,6 +239,16 @@ def _list_tables(found: Sequence[PaperTable]) -> None:
         cells = sum(row.seeds for row in table.rows)
         shown.add_row(table.name, str(len(table.rows)), str(cells), table.source)
     Console().print(shown)
+
+
+@contextmanager
+def _going_on_from(place: Path) -> Iterator[None]:
+    """Say after Ctrl-C where the same command will go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"Stopped; the same command goes on from {place}.", file=sys.stderr)
+        raise
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:

@@ -56,9 +56,7 @@ class RecordedRow:
     @property
     def label(self) -> str:
         """Method and condition in one line."""
-        return ", ".join(
-            [self.method, *(f"{key} {value}" for key, value in self.condition.items())]
-        )
+        return _label(self.method, self.condition)
 
     @property
     def quantity(self) -> str:

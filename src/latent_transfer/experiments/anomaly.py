@@ -5,11 +5,9 @@ A model is trained on nine digits; the tenth is the anomaly. All test images are
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,7 +21,7 @@ from latent_transfer.evaluation import (
     complexity_corrected,
     compressed_length,
 )
-from latent_transfer.experiments.tables import PaperTable, Place, Published, Row, Settings
+from latent_transfer.experiments.tables import PaperTable, Place, Published, Row, Settings, checksum
 from latent_transfer.models import VAE, mlp_vae
 from latent_transfer.objectives import negative_elbo
 from latent_transfer.training import cosine_schedule, fit
@@ -78,8 +76,9 @@ def _vae(split: Split, row: Row, settings: Settings, folder: Path) -> VAE:
     torch.manual_seed(split.seed)
     model = mlp_vae(split.train.shape, chosen["hidden"], size)
     # Three rows share a VAE: the first of them trains it, the others read it.
-    made_of = zlib.crc32(json.dumps(dict(settings), sort_keys=True).encode())
-    name = f"vae-{made_of:08x}-{size}-{row.condition['anomaly']}-{split.seed}.safetensors"
+    name = (
+        f"vae-{checksum(settings):08x}-{size}-{row.condition['anomaly']}-{split.seed}.safetensors"
+    )
     fit(
         model,
         split.train,
@@ -131,13 +130,7 @@ def _isolation_forest(split: Split, row: Row, settings: Settings, folder: Path) 
         n_estimators=settings["isolation_forest"]["trees"], random_state=split.seed
     )
     model.fit(_binary_pixels(split, len(split.train)))
-    # scikit-learn's scores are large for normal images.
-    return auroc(
-        *(
-            -torch.from_numpy(model.score_samples(_pixels(images)))
-            for images in (split.anomalous, split.normal)
-        )
-    )
+    return _auroc_of(model, split)
 
 
 def _one_class_svm(split: Split, row: Row, settings: Settings, folder: Path) -> float:
@@ -146,12 +139,16 @@ def _one_class_svm(split: Split, row: Row, settings: Settings, folder: Path) -> 
     chosen = settings["one_class_svm"]
     model = OneClassSVM(nu=chosen["nu"], gamma="scale")
     model.fit(_binary_pixels(split, chosen["images"]))
-    return auroc(
-        *(
-            -torch.from_numpy(model.score_samples(_pixels(images)))
-            for images in (split.anomalous, split.normal)
-        )
+    return _auroc_of(model, split)
+
+
+def _auroc_of(model: Any, split: Split) -> float:
+    # scikit-learn's scores are large for normal images.
+    anomalous, normal = (
+        -torch.from_numpy(model.score_samples(_pixels(images)))
+        for images in (split.anomalous, split.normal)
     )
+    return auroc(anomalous, normal)
 
 
 def _binary_pixels(split: Split, count: int) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +21,7 @@ from latent_transfer.evaluation import (
     normalized_mutual_information,
     predict_logits,
 )
-from latent_transfer.experiments.tables import PaperTable, Place, Row, Settings, Value
+from latent_transfer.experiments.tables import PaperTable, Place, Row, Settings, Value, checksum
 from latent_transfer.files import write_atomically
 from latent_transfer.models import VAE, VaDE, mlp_vae
 from latent_transfer.objectives import negative_elbo
@@ -67,7 +66,7 @@ def _clusters(
     row: Row, seed: int, settings: Settings, place: Place, train: ImageSet, test: ImageSet
 ) -> torch.Tensor:
     # The two scores of a method are of the same clusters: the first row finds, the second reads.
-    made_of = zlib.crc32(json.dumps(dict(settings), sort_keys=True).encode())
+    made_of = checksum(settings)
     labels = int(row.condition.get("labels", 0))
     features = str(row.condition.get("features", ""))
     key = zlib.crc32(f"{row.method} {features} {labels} {seed}".encode())

@@ -12,7 +12,7 @@ from latent_transfer import data
 from latent_transfer.data import ImageSet
 from latent_transfer.evaluation import active_units, classification_error, encode
 from latent_transfer.experiments.tables import PaperTable, Place, Published, Row, Settings
-from latent_transfer.models import VAE, Classifier, mlp_m2, mlp_vae, stack_m2
+from latent_transfer.models import M1M2, M2, VAE, Classifier, mlp_m2, mlp_vae, stack_m2
 from latent_transfer.nets import MLPEncoder
 from latent_transfer.objectives import Terms, classification_loss, negative_elbo
 from latent_transfer.randomness import seeded
@@ -111,17 +111,7 @@ def _m2(task: _Task) -> float:
         activation=nn.ReLU,
     )
     _start_small(model, chosen["initial_std"])
-    fit_semi_supervised(
-        model,
-        task.few,
-        task.unlabelled,
-        schedule=cosine_schedule,
-        binarize=True,
-        seed=task.seed,
-        progress=False,
-        **chosen["training"],
-    )
-    return classification_error(model, task.test).mean
+    return _trained_error(task, model, binarize=True, **chosen["training"])
 
 
 def _m1_m2(task: _Task) -> float:
@@ -134,6 +124,10 @@ def _m1_m2(task: _Task) -> float:
         chosen["latent_size"],
         activation=nn.ReLU,
     )
+    return _trained_error(task, model, **chosen["training"])
+
+
+def _trained_error(task: _Task, model: M2 | M1M2, **training: Any) -> float:
     fit_semi_supervised(
         model,
         task.few,
@@ -141,7 +135,7 @@ def _m1_m2(task: _Task) -> float:
         schedule=cosine_schedule,
         seed=task.seed,
         progress=False,
-        **chosen["training"],
+        **training,
     )
     return classification_error(model, task.test).mean
 

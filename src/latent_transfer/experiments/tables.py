@@ -8,6 +8,8 @@ that they can run anywhere and in any order.
 from __future__ import annotations
 
 import importlib
+import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +161,11 @@ class PaperTable:
             labels = "; ".join(row.label for row in self.rows)
             raise ValueError(f"{self.name} has no row {name!r}; its rows are {labels}.")
         return fitting
+
+
+def checksum(settings: Settings) -> int:
+    """Tells files that cells share and keep from those of other settings."""
+    return zlib.crc32(json.dumps(dict(settings), sort_keys=True).encode())
 
 
 def find_table(name: str) -> PaperTable:
