@@ -9,7 +9,7 @@ import torch
 from latent_transfer.data import ImageSet
 from latent_transfer.models import M1M2, M2
 from latent_transfer.objectives import Terms, semi_supervised_loss
-from latent_transfer.training import Batch, History, Transform, fit
+from latent_transfer.training import Batch, History, Schedule, Transform, fit
 
 
 class BalancedBatches:
@@ -68,6 +68,7 @@ def fit_semi_supervised(
     unlabelled: ImageSet,
     *,
     label_weight: float = 0.1,
+    beta: Schedule | None = None,
     labelled_batch_size: int = 100,
     **settings: Any,
 ) -> History:
@@ -84,6 +85,8 @@ def fit_semi_supervised(
             gives that class no more weight.
         unlabelled: Images whose labels are not looked at; fewer than the labelled ones will do.
         label_weight: α, nats of objective per nat of the classifier's cross-entropy.
+        beta: Maps training progress in [0, 1) to a weight of the KL in the bounds; always 1 if
+            left out.
         labelled_batch_size: Labelled images a step.
         settings: As for :func:`latent_transfer.training.fit`, without a validation set: score
             the finished model on one instead.
@@ -118,6 +121,7 @@ def fit_semi_supervised(
             _inputs(model, batch.images),
             label_weight=label_weight,
             labelled_share=share,
+            beta=1.0 if beta is None else beta(batch.progress),
         )
 
     return fit(model, unlabelled, loss, **settings)

@@ -111,7 +111,16 @@ def _m2(task: _Task) -> float:
         activation=nn.ReLU,
     )
     _start_small(model, chosen["initial_std"])
-    return _trained_error(task, model, **chosen["training"])
+    _train(task, model, **chosen["start"])
+    beta, until = chosen["first_beta"], chosen["until"]
+    _train(
+        task,
+        model,
+        beta=lambda progress: beta + (1 - beta) * warm_up(progress, until),
+        schedule=cosine_schedule,
+        **chosen["training"],
+    )
+    return classification_error(model, task.test).mean
 
 
 def _m1_m2(task: _Task) -> float:
@@ -124,21 +133,20 @@ def _m1_m2(task: _Task) -> float:
         chosen["latent_size"],
         activation=nn.ReLU,
     )
-    return _trained_error(task, model, **chosen["training"])
+    _train(task, model, schedule=cosine_schedule, **chosen["training"])
+    return classification_error(model, task.test).mean
 
 
-def _trained_error(task: _Task, model: M2 | M1M2, **training: Any) -> float:
+def _train(task: _Task, model: M2 | M1M2, **training: Any) -> None:
     fit_semi_supervised(
         model,
         task.few,
         task.unlabelled,
         binarize=True,  # M1 has learnt from binary pixels too; the draws are fresh noise besides
-        schedule=cosine_schedule,
         seed=task.seed,
         progress=False,
         **training,
     )
-    return classification_error(model, task.test).mean
 
 
 def _start_small(model: nn.Module, std: float) -> None:
@@ -261,11 +269,20 @@ TABLE = PaperTable(
             "hidden": [500],
             "latent_size": 50,
             "initial_std": 1e-3,
-            "training": {
+            "start": {
                 "label_weight": 10.0,
-                "epochs": 20,
+                "epochs": 5,
                 "batch_size": 100,
                 "learning_rate": 1e-3,
+                "precision": "bfloat16",
+            },
+            "first_beta": 5.0,
+            "until": 0.8,
+            "training": {
+                "label_weight": 0.1,
+                "epochs": 40,
+                "batch_size": 100,
+                "learning_rate": 3e-3,
                 "precision": "bfloat16",
             },
         },
@@ -296,7 +313,10 @@ TABLE = PaperTable(
             "hidden": [50],
             "latent_size": 5,
             "initial_std": 1e-3,
-            "training": {"label_weight": 10.0, "epochs": 2, "learning_rate": 3e-3},
+            "start": {"label_weight": 10.0, "epochs": 2, "learning_rate": 3e-3},
+            "first_beta": 5.0,
+            "until": 0.8,
+            "training": {"label_weight": 0.1, "epochs": 2, "learning_rate": 3e-3},
         },
         "M1+M2": {
             "hidden": [50],
@@ -313,9 +333,14 @@ TABLE = PaperTable(
         "latents; the paper's figure beside it is that of M1+TSVM.",
         "The hidden units of M2 and M1+M2 are ReLUs, those of the authors' code softplus; z2 of "
         "M1+M2 has 10 dimensions, not 50, and its nets 500 hidden units at every number of labels.",
-        "The labelled images come in class-balanced batches of 100 at every step, and the weight "
-        "of the classifier's cross-entropy is larger than the paper's 0.1.",
+        "The labelled images come in class-balanced batches of 100 at every step.",
         "Weights have no prior. M2 starts from weights near zero, as the authors' code does.",
+        "M2 is trained for 45 passes, not thousands. In the first five the classifier's "
+        "cross-entropy has weight 10 in place of the paper's 0.1. Afterwards the KL has a weight "
+        "that falls from 5 to 1, so that the class, and not z, says what sets images apart; the "
+        "last passes are on the paper's objective.",
+        "In M1+M2 the classifier's cross-entropy has weight 1. M1's latents are drawn from binary "
+        "images, as those it was trained on.",
         "The layers of M1, M2 and M1+M2 run in bfloat16 while they are trained.",
     ),
     measure=measure,

@@ -11,9 +11,9 @@ from latent_transfer.objectives.variational import elbo, gaussian_kl
 
 
 def labelled_bound(
-    model: M2, images: torch.Tensor, labels: torch.Tensor | None = None
+    model: M2, images: torch.Tensor, labels: torch.Tensor | None = None, *, beta: float = 1.0
 ) -> torch.Tensor:
-    """E_q[log p(x | y, z)] − KL(q(z | x, y) ‖ p(z)) + log p(y), at most log p(x, y), in nats.
+    """E_q[log p(x | y, z)] − β·KL(q(z | x, y) ‖ p(z)) + log p(y), at most log p(x, y) for β ≥ 1.
 
     The expectation is taken at one draw of z.
 
@@ -23,13 +23,14 @@ def labelled_bound(
         model: M2.
         images: B×….
         labels: B; ``None`` for the bound of every label.
+        beta: Weight of the KL; above 1 it leaves more for the label to say.
 
     Returns:
-        B, or K×B without labels.
+        B, or K×B without labels, in nats.
     """
     posterior = model.posterior(images, labels)
     log_likelihood = model.log_likelihood(images, posterior.rsample(), labels)
-    return elbo(log_likelihood, gaussian_kl(*posterior)) + model.log_class_prior
+    return elbo(log_likelihood, gaussian_kl(*posterior), beta) + model.log_class_prior
 
 
 def unlabelled_bound(label_bounds: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
@@ -53,6 +54,7 @@ def semi_supervised_loss(
     *,
     label_weight: float,
     labelled_share: float,
+    beta: float = 1.0,
 ) -> Terms:
     """The objective that M2 is trained on, in nats per image of the whole training set.
 
@@ -65,13 +67,15 @@ def semi_supervised_loss(
         images: B×…, without labels.
         label_weight: α, the weight of the classifier's cross-entropy; 0.1 in the paper.
         labelled_share: Labelled images over all images of the training set, in [0, 1].
+        beta: Weight of the KL in both bounds.
 
     Returns:
         ``loss``; ``labelled`` and ``unlabelled``, the two negative bounds in nats per image;
         ``cross_entropy`` of q(y | x) on the labelled images.
     """
-    labelled = -labelled_bound(model, labelled_images, labels).mean()
-    unlabelled = -unlabelled_bound(labelled_bound(model, images), model(images)).mean()
+    labelled = -labelled_bound(model, labelled_images, labels, beta=beta).mean()
+    every_label = labelled_bound(model, images, beta=beta)  # K×B
+    unlabelled = -unlabelled_bound(every_label, model(images)).mean()
     surprise = cross_entropy(model(labelled_images), labels).mean()
     bounds = labelled_share * labelled + (1 - labelled_share) * unlabelled
     return {
