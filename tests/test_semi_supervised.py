@@ -88,6 +88,21 @@ def test_every_unlabelled_image_is_seen_in_every_pass(monkeypatch: pytest.Monkey
     assert len(drawn) == 53  # the fifty, and the three with labels
 
 
+def test_the_weight_of_the_kl_follows_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    def spy(*arguments: object, beta: float, **settings: object) -> Terms:
+        given.append(beta)
+        return {"loss": model(_set([0, 1]).pixels()).square().mean()}
+
+    monkeypatch.setattr("latent_transfer.semi_supervised.semi_supervised_loss", spy)
+    model, few, images = _model(), _set([0, 1, 2]), _set([0] * 8)
+    settings = {"epochs": 2, "batch_size": 4, "progress": False}
+    fit_semi_supervised(model, few, images, beta=lambda progress: 5 - 4 * progress, **settings)
+    fit_semi_supervised(model, few, images, **settings)
+    assert given == [5, 4, 3, 2, 1, 1, 1, 1]
+
+
 def test_labels_of_the_unlabelled_images_do_not_matter() -> None:
     weights = []
     for labels in ([0] * 20, [0, 1, 2, 1] * 5):

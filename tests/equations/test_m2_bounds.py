@@ -184,6 +184,27 @@ def test_objective_is_the_paper_s_sum_over_the_number_of_images(
     torch.testing.assert_close(terms["loss"], total / 20)
 
 
+@pytest.mark.equation("eq-labelled-bound")
+def test_a_heavier_kl_costs_its_excess(monkeypatch: pytest.MonkeyPatch) -> None:
+    _noiseless(monkeypatch)
+    torch.manual_seed(0)
+    model, images = mlp_m2((1, 2, 3), CLASSES, (5,), 2).double(), torch.rand(4, 1, 2, 3).double()
+    posterior = model.posterior(images)
+    prior = Normal(torch.zeros_like(posterior.mean), torch.ones_like(posterior.mean))
+    kl = kl_divergence(Normal(posterior.mean, posterior.std), prior).sum(-1)  # K×B
+    excess = labelled_bound(model, images) - labelled_bound(model, images, beta=3.0)
+    torch.testing.assert_close(excess, 2 * kl)
+    labels, weights = torch.tensor([0, 1, 2, 0]), {"label_weight": 0.5, "labelled_share": 0.25}
+    terms = semi_supervised_loss(model, images, labels, images, beta=3.0, **weights)
+    assert terms["labelled"].item() == pytest.approx(
+        -labelled_bound(model, images, labels, beta=3.0).mean().item()
+    )
+    every_label = labelled_bound(model, images, beta=3.0)
+    assert terms["unlabelled"].item() == pytest.approx(
+        -unlabelled_bound(every_label, model(images)).mean().item()
+    )
+
+
 @pytest.mark.equation("eq-semi-supervised-objective")
 def test_the_labelled_bound_alone_teaches_the_classifier_nothing() -> None:
     torch.manual_seed(0)
