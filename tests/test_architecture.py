@@ -29,6 +29,8 @@ ORDER = [
     "evaluation",
     "semi_supervised",
     "clustering",
+    "distillation",
+    "continual",
     "transfer",
     "figures",
     "widgets",

@@ -15,8 +15,10 @@ from latent_transfer.session import Session, setup
 if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checkers and editors
     from latent_transfer import (
         clustering,
+        continual,
         data,
         densities,
+        distillation,
         errors,
         evaluation,
         experiments,
@@ -38,8 +40,10 @@ __all__ = [
     "Session",
     "claim",
     "clustering",
+    "continual",
     "data",
     "densities",
+    "distillation",
     "errors",
     "evaluation",
     "experiments",

@@ -121,3 +121,22 @@ def test_features_are_means_and_codes() -> None:
     vae, autoencoder = models.mlp_vae(), models.mlp_autoencoder()
     assert torch.equal(vae.features(images), vae.posterior(images).mean)
     assert torch.equal(autoencoder.features(images), autoencoder.encode(images))
+
+
+def test_mlp_classifier_drops_units_in_training_only() -> None:
+    model = models.mlp_classifier((1, 4, 4), 3, (8, 6), dropout=0.5, input_dropout=0.5)
+    images = torch.rand(2, 1, 4, 4)
+    assert model(images).shape == (2, 3)
+    assert model.features(images).shape == (2, 6)
+    model.train()
+    assert not torch.equal(model(images), model(images))
+    model.eval()
+    assert torch.equal(model(images), model(images))
+
+
+def test_mlp_classifier_limits_the_norms_of_hidden_units_only() -> None:
+    model = models.mlp_classifier((1, 4, 4), 3, (8, 6), max_norm=0.1)
+    hidden = [layer for layer in model.encoder.modules() if isinstance(layer, torch.nn.Linear)]
+    assert [len(layer.weight) for layer in hidden] == [8, 6]
+    assert all(layer.weight.norm(dim=1).max() < 0.1 + 1e-6 for layer in hidden)
+    assert model.head[0].weight.norm(dim=1).max() > 0.1

@@ -9,10 +9,12 @@ from torch import nn
 from latent_transfer.nets import (
     ConvDecoder,
     ConvEncoder,
+    MaxNorm,
     MLPDecoder,
     MLPEncoder,
     Shape,
     he_initialise,
+    limit_norms,
 )
 from latent_transfer.nets.convolutional import halvings
 
@@ -101,3 +103,29 @@ def test_the_he_start_keeps_the_mean_square_through_a_relu(layer: nn.Module) -> 
 def test_the_he_start_leaves_no_bias_and_no_layer_without_one() -> None:
     net = he_initialise(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2, bias=False)))
     assert not net[0].bias.any()
+
+
+def test_norms_stay_within_their_limit_while_weights_are_trained() -> None:
+    net = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    limit_norms(net, 0.5)
+    optimiser = torch.optim.SGD(net.parameters(), lr=5.0)
+    for _ in range(5):
+        optimiser.zero_grad()
+        (-net(torch.ones(3, 6)).sum()).backward()
+        optimiser.step()
+    for layer in (net[0], net[2]):
+        norms = layer.weight.norm(dim=1)
+        assert norms.max() <= 0.5 + 1e-5
+        assert layer.parametrizations.weight.original.norm() > 0.6
+
+
+def test_short_weights_are_left_as_they_are() -> None:
+    short = torch.tensor([[0.3, 0.1], [3.0, 4.0]])
+    limited = MaxNorm(1.0)(short)
+    torch.testing.assert_close(limited, torch.tensor([[0.3, 0.1], [0.6, 0.8]]))
+
+
+@pytest.mark.parametrize("limit", [0.0, -1.0, float("nan")])
+def test_a_norm_needs_a_positive_limit(limit: float) -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        MaxNorm(limit)

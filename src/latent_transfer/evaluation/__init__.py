@@ -7,6 +7,7 @@ from latent_transfer.evaluation.anomaly import (
     compressed_length,
     reconstruction_probability,
 )
+from latent_transfer.evaluation.calibration import agreement, calibration_error
 from latent_transfer.evaluation.classification import (
     balanced_error,
     classification_error,
@@ -31,10 +32,12 @@ from latent_transfer.evaluation.samples import energy_distance
 __all__ = [
     "Estimate",
     "active_units",
+    "agreement",
     "amortisation_gap",
     "anomaly_scores",
     "auroc",
     "balanced_error",
+    "calibration_error",
     "classification_error",
     "clustering_accuracy",
     "complexity_corrected",

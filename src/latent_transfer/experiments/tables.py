@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, TypedDict
 #: Name to the module that defines the table as ``TABLE``; loaded when it is asked for.
 TABLES = {
     "kingma2014": "latent_transfer.experiments.kingma2014",
+    "hinton2015": "latent_transfer.experiments.hinton2015",
     "anomaly": "latent_transfer.experiments.anomaly",
     "clustering": "latent_transfer.experiments.clustering",
 }

@@ -6,7 +6,7 @@ from latent_transfer.models.autoencoders import (
     mlp_autoencoder,
     sparse_autoencoder,
 )
-from latent_transfer.models.classifiers import Classifier
+from latent_transfer.models.classifiers import Classifier, mlp_classifier
 from latent_transfer.models.likelihoods import (
     BernoulliLikelihood,
     GaussianLikelihood,
@@ -34,6 +34,7 @@ __all__ = [
     "conv_autoencoder",
     "conv_vae",
     "mlp_autoencoder",
+    "mlp_classifier",
     "mlp_m2",
     "mlp_vae",
     "sparse_autoencoder",

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from latent_transfer.nets import fully_connected
+from latent_transfer.nets import MLPEncoder, Shape, fully_connected, limit_norms
 
 
 class Classifier(nn.Module):
@@ -37,3 +37,34 @@ class Classifier(nn.Module):
         """B×C×H×W to class logits, B×K."""
         logits: torch.Tensor = self.head(self.features(images))
         return logits
+
+
+def mlp_classifier(
+    shape: Shape = (1, 28, 28),
+    classes: int = 10,
+    hidden: Sequence[int] = (1200, 1200),
+    *,
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
+    max_norm: float | None = None,
+) -> Classifier:
+    """A fully connected classifier with ReLUs, regularised or not; its features are the last layer.
+
+    Args:
+        shape: C, H, W of the images.
+        classes: K.
+        hidden: Widths of the hidden layers, at least one.
+        dropout: Share of each hidden layer's units that is dropped in training.
+        input_dropout: Share of the pixels that is dropped in training.
+        max_norm: Greatest length of a hidden unit's vector of incoming weights, if any.
+    """
+
+    def activation() -> nn.Module:
+        return nn.Sequential(nn.ReLU(), nn.Dropout(dropout)) if dropout else nn.ReLU()
+
+    layers = MLPEncoder(shape, hidden[:-1], hidden[-1], activation)
+    parts = [nn.Dropout(input_dropout)] if input_dropout else []
+    encoder = nn.Sequential(*parts, layers, activation())
+    if max_norm is not None:
+        limit_norms(encoder, max_norm)
+    return Classifier(encoder, hidden[-1], classes)

@@ -12,6 +12,19 @@ from latent_transfer.objectives.clustering import (
     mixture_kl,
     negative_vade_elbo,
 )
+from latent_transfer.objectives.distillation import (
+    bernoulli_divergence,
+    decoder_divergence,
+    distillation_divergence,
+    distillation_loss,
+    feature_distance,
+    logit_matching,
+    posterior_divergence,
+    similarity_distance,
+    smoothed_labels,
+    soft_cross_entropy,
+    soft_targets,
+)
 from latent_transfer.objectives.gradients import pathwise_gradients, score_function_gradients
 from latent_transfer.objectives.reconstruction import Terms, reconstruction_loss, squared_error
 from latent_transfer.objectives.semi_supervised import (
@@ -28,6 +41,7 @@ from latent_transfer.objectives.sparsity import (
 from latent_transfer.objectives.variational import (
     elbo,
     free_bits_kl,
+    gaussian_divergence,
     gaussian_kl,
     gaussian_kl_per_dimension,
     importance_weighted_bound,
@@ -38,12 +52,18 @@ from latent_transfer.objectives.variational import (
 
 __all__ = [
     "Terms",
+    "bernoulli_divergence",
     "best_log_responsibilities",
     "classification_loss",
     "component_kl",
     "cross_entropy",
+    "decoder_divergence",
+    "distillation_divergence",
+    "distillation_loss",
     "elbo",
+    "feature_distance",
     "free_bits_kl",
+    "gaussian_divergence",
     "gaussian_kl",
     "gaussian_kl_per_dimension",
     "importance_weighted_bound",
@@ -51,14 +71,20 @@ __all__ = [
     "l1_sparsity",
     "labelled_bound",
     "log_importance_weights",
+    "logit_matching",
     "mixture_kl",
     "negative_elbo",
     "negative_importance_weighted_bound",
     "negative_vade_elbo",
     "pathwise_gradients",
+    "posterior_divergence",
     "reconstruction_loss",
     "score_function_gradients",
     "semi_supervised_loss",
+    "similarity_distance",
+    "smoothed_labels",
+    "soft_cross_entropy",
+    "soft_targets",
     "sparse_reconstruction_loss",
     "squared_error",
     "squared_l1_sparsity",

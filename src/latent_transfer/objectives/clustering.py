@@ -7,7 +7,7 @@ import torch
 from latent_transfer.densities import Gaussian
 from latent_transfer.models import VaDE
 from latent_transfer.objectives.reconstruction import Terms
-from latent_transfer.objectives.variational import elbo
+from latent_transfer.objectives.variational import elbo, gaussian_divergence
 
 
 def component_kl(
@@ -20,11 +20,8 @@ def component_kl(
         means: μ_c, K×D.
         log_variances: log σ_c², K×D.
     """
-    mean, log_variance = (part.unsqueeze(1) for part in posterior)  # B×1×D
-    ratio = log_variance - log_variances  # B×K×D, log of the ratio of the variances
-    distance = (mean - means).square() * torch.exp(-log_variances)
-    # expm1 keeps the difference exact where the two variances are close.
-    return 0.5 * (torch.expm1(ratio) - ratio + distance).sum(-1)
+    of_images = Gaussian(*(part.unsqueeze(1) for part in posterior))  # B×1×D
+    return gaussian_divergence(of_images, Gaussian(means, log_variances))
 
 
 def mixture_kl(

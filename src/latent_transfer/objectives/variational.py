@@ -6,6 +6,7 @@ from math import log
 
 import torch
 
+from latent_transfer.densities import Gaussian
 from latent_transfer.models import VAE
 from latent_transfer.objectives.reconstruction import Terms
 
@@ -29,6 +30,17 @@ def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     Equation: eq-gaussian-kl (Kingma & Welling 2014).
     """
     return gaussian_kl_per_dimension(mean, log_variance).sum(-1)
+
+
+def gaussian_divergence(one: Gaussian, other: Gaussian) -> torch.Tensor:
+    """KL(N(μ₁, σ₁²) ‖ N(μ₂, σ₂²)) in nats: …×D and …×D, which may broadcast, to ….
+
+    Equation: eq-gaussian-divergence.
+    """
+    ratio = one.log_variance - other.log_variance  # log of the ratio of the variances
+    distance = (one.mean - other.mean).square() * torch.exp(-other.log_variance)
+    # expm1 keeps the difference exact where the two variances are close.
+    return 0.5 * (torch.expm1(ratio) - ratio + distance).sum(-1)
 
 
 def free_bits_kl(mean: torch.Tensor, log_variance: torch.Tensor, minimum: float) -> torch.Tensor:

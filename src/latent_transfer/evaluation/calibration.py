@@ -1,0 +1,50 @@
+"""Whether beliefs can be trusted, and whether two classifiers say the same."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+import torch
+
+from latent_transfer import _torchvision
+
+
+def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int = 15) -> float:
+    """Expected calibration error in per cent: how far confidence and accuracy are apart.
+
+    Images are sorted into bins by the confidence of their answer; in each bin the mean confidence
+    is compared with the share of right answers, and the gaps are averaged, weighted by their
+    images. Measured by torchmetrics.
+
+    Equation: eq-calibration-error (Guo et al. 2017).
+
+    Args:
+        logits: N×K; never probabilities.
+        labels: N.
+        bins: Of equal width in [0, 1].
+    """
+    classification = _metrics()
+    error = classification.multiclass_calibration_error(
+        logits.softmax(-1), labels, num_classes=logits.shape[-1], n_bins=bins, norm="l1"
+    )
+    return 100 * float(error)
+
+
+def agreement(logits: torch.Tensor, others: torch.Tensor) -> float:
+    """Share of images, in per cent, to which two classifiers give the same answer.
+
+    Args:
+        logits: Of one, N×K.
+        others: Of the other, N×K.
+    """
+    classification = _metrics()
+    same = classification.multiclass_accuracy(
+        logits, others.argmax(-1), num_classes=logits.shape[-1], average="micro"
+    )
+    return 100 * float(same)
+
+
+def _metrics() -> ModuleType:
+    _torchvision.load()  # torchmetrics imports it, and fails where its operators do not load
+    return importlib.import_module("torchmetrics.functional.classification")
