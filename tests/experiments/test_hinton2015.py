@@ -99,4 +99,4 @@ def test_no_test_image_chooses_a_bias(place: Place, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(hinton2015, "bias_for_share", spy)
     _measure("distilled without 3s,biases=corrected", place)
     _measure("distilled on 7s and 8s,biases=corrected", place)
-    assert asked == [(len(loaded.train), [3], 0.1), (len(loaded.train), [7, 8], 0.2)]
+    assert asked == [(len(loaded.train), (3,), 0.1), (len(loaded.train), (7, 8), 0.2)]
