@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from latent_transfer import data
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Data, ImageSet
 from latent_transfer.distillation import bias_for_share, distil
 from latent_transfer.evaluation import predict_logits
 from latent_transfer.experiments.tables import PaperTable, Place, Published, Row, Settings, checksum
@@ -46,11 +46,13 @@ def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
         units, temperature = int(row.condition["units"]), float(row.condition["temperature"])
         student = _distilled(loaded.train, None, units, temperature, seed, settings, place)
         return _wrong(predict_logits(student, loaded.test), loaded.test)
-    return _with_classes_left_out(row, seed, settings, place)
+    return _with_classes_left_out(row, loaded, seed, settings, place)
 
 
-def _with_classes_left_out(row: Row, seed: int, settings: Settings, place: Place) -> float:
-    loaded, chosen = data.load(settings["data"], place.data_root), settings["left_out"]
+def _with_classes_left_out(
+    row: Row, loaded: Data, seed: int, settings: Settings, place: Place
+) -> float:
+    chosen = settings["left_out"]
     kept, off = LEFT_OUT[row.method.removesuffix(": the 3s")]
     student = _distilled(
         loaded.train, kept, chosen["units"], chosen["temperature"], seed, settings, place
