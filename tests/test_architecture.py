@@ -31,6 +31,7 @@ ORDER = [
     "clustering",
     "distillation",
     "continual",
+    "generation",
     "transfer",
     "figures",
     "widgets",

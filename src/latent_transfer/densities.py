@@ -84,3 +84,36 @@ def bernoulli_log_density(logits: torch.Tensor, images: torch.Tensor) -> torch.T
     # log p = log σ(l) and log(1 − p) = log σ(−l) = log σ(l) − l, so one log-sigmoid serves both.
     log_probabilities = images * logits + F.logsigmoid(-logits)
     return log_probabilities.flatten(-3).sum(-1)
+
+
+def multinomial_log_density(logits: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """Log p(x | logits) = log(N!/Π x_v!) + Σ x_v·log p_v in nats, for counts x that sum to N.
+
+    Equation: eq-multinomial.
+
+    Args:
+        logits: Of the V probabilities, up to a constant, …×B×V×1×1 (never probabilities).
+        counts: How often each of V things occurred, B×V×1×1: whole numbers.
+
+    Returns:
+        …×B, one value a vector of counts.
+
+    Raises:
+        ValueError: If a count is negative or no whole number.
+    """
+    if bool(((counts < 0) | (counts != counts.round())).any()):
+        raise ValueError(
+            "counts must be whole numbers from 0 on, as they were counted: neither standardised "
+            "nor turned into shares."
+        )
+    log_shares = logits.to(counts.dtype).flatten(-3).log_softmax(-1)  # …×B×V
+    return log_arrangements(counts) + (counts.flatten(-3) * log_shares).sum(-1)
+
+
+def log_arrangements(counts: torch.Tensor) -> torch.Tensor:
+    """Log(N!/Π x_v!): in how many orders the counted things can have come, …×B×V×1×1 to …×B.
+
+    The log-probability of the things in the order in which they came is less by that much.
+    """
+    flat = counts.flatten(-3)
+    return torch.lgamma(flat.sum(-1) + 1) - torch.lgamma(flat + 1).sum(-1)

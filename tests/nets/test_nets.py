@@ -32,6 +32,29 @@ def test_encoders_and_decoders_fit_each_other(shape: Shape) -> None:
         assert decoder(torch.randn(7, 2, 5)).shape == (7, *images.shape)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kernel", [3, 4])
+def test_decoders_with_normalisation_have_free_logits(shape: Shape, kernel: int) -> None:
+    decoder = ConvDecoder(5, (8, 4), shape, nn.BatchNorm2d, kernel=kernel)
+    images = decoder(torch.randn(6, 5))
+    assert images.shape == (6, *shape)
+    norms = [layer for layer in decoder.modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert [norm.num_features for norm in norms] == [8, 4]
+    assert images.min() < 0 < images.max()  # nothing rectified
+
+
+def test_every_pixel_is_reached_by_equally_many_weights_if_the_kernel_is_even() -> None:
+    def spread(kernel: int) -> float:
+        layer = ConvDecoder(1, (1,), (1, 32, 32), kernel=kernel).convolutions[0]
+        nn.init.ones_(layer.weight)
+        nn.init.zeros_(layer.bias)
+        reached: torch.Tensor = layer(torch.ones(1, 1, 16, 16))[..., 4:-4, 4:-4]
+        return (reached.max() - reached.min()).item()
+
+    assert spread(3) == 3  # one to four weights: a checkerboard
+    assert spread(4) == 0
+
+
 @pytest.mark.parametrize("decoder", [MLPDecoder(5, (20,), (1, 28, 28)), ConvDecoder(5)])
 def test_leading_axes_do_not_mix(decoder: torch.nn.Module) -> None:
     codes = torch.randn(3, 2, 5)

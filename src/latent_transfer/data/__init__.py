@@ -1,12 +1,26 @@
-"""Image sets: embedded, downloaded, or from a folder of your own.
+"""Image sets: embedded, downloaded, or from a folder of your own; and tables of numbers.
 
-:func:`load` gives a :class:`Data` with a training and a test :class:`ImageSet`.
+:func:`load` gives a :class:`Data` with a training and a test :class:`ImageSet`, and
+:func:`load_table` one with two of :class:`Table`.
 """
 
 from __future__ import annotations
 
-from latent_transfer.data.catalogue import CATALOGUE, Data, Entry
+from latent_transfer.data.catalogue import CATALOGUE, TABLES, Data, Entry
 from latent_transfer.data.image_set import ImageSet
 from latent_transfer.data.loading import fetch, load, names, where
+from latent_transfer.data.table import Table, load_table
 
-__all__ = ["CATALOGUE", "Data", "Entry", "ImageSet", "fetch", "load", "names", "where"]
+__all__ = [
+    "CATALOGUE",
+    "TABLES",
+    "Data",
+    "Entry",
+    "ImageSet",
+    "Table",
+    "fetch",
+    "load",
+    "load_table",
+    "names",
+    "where",
+]

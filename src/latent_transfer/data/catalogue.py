@@ -182,3 +182,29 @@ _ENTRIES = (
 
 #: The named sets, embedded ones first.
 CATALOGUE: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
+
+#: The named tables, which :func:`latent_transfer.data.load_table` loads.
+TABLES: dict[str, Entry] = {
+    "breast_cancer": Entry(
+        "breast_cancer",
+        "measures of cell nuclei in breast tumours",
+        380,
+        189,
+        (30, 1, 1),
+        ("malignant", "benign"),
+        "CC BY 4.0 (UCI Machine Learning Repository)",
+        "wolberg1995breast",
+        embedded=True,
+    ),
+    "book_words": Entry(
+        "book_words",
+        "counted words of the paragraphs of this book",
+        544,
+        270,
+        (839, 1, 1),
+        ("foundations", "transfer", "semi_supervised", "distillation"),
+        "CC BY 4.0",
+        "the text of this book",
+        embedded=True,
+    ),
+}

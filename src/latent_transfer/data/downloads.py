@@ -276,6 +276,24 @@ def fetch(entry: Entry, root: Path) -> None:
             _move(finished, root / remote.path, root)
 
 
+def fetch_file(name: str, url: str, place: Path, root: Path) -> None:
+    """Downloads one file whose format guards itself; it appears at its place only when it is whole.
+
+    Raises:
+        DataError: if it cannot be downloaded or the data root cannot be written.
+    """
+    with _workshop(root, name) as folder:
+        file = folder / place.name
+        try:
+            _stream(url, file)
+        except (OSError, http.client.HTTPException) as error:
+            raise DataError(
+                f"{name} needs {place}, which could not be downloaded ({url}: {_reason(error)}); "
+                "once there is a network, try again, or put the file there yourself."
+            ) from None
+        _move(file, place, root)
+
+
 def _is_sound(name: str, root: Path, remote: Remote) -> bool:
     path = root / remote.path
     if not path.is_file():

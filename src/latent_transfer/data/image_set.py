@@ -5,12 +5,15 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import Dataset
+
+#: The kind of set that a method was called on, which is the kind that it returns.
+Images = TypeVar("Images", bound="ImageSet")
 
 #: Luma weights of red, green and blue (ITU-R BT.601).
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
@@ -42,7 +45,7 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        _check_images(self.images)
+        self._check_values()
         _check_labels(self.labels, self.images, self.classes)
 
     @classmethod
@@ -75,7 +78,7 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Returns one image as float32 C×H×W in [0, 1] and its label."""
-        return _to_float(self.images[index]), int(self.labels[index])
+        return self._floats(self.images[index]), int(self.labels[index])
 
     def __repr__(self) -> str:
         size = "×".join(str(extent) for extent in self.shape)
@@ -99,15 +102,15 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
 
     def pixels(self) -> Tensor:
         """Returns all images as float32, N×C×H×W in [0, 1]."""
-        return _to_float(self.images)
+        return self._floats(self.images)
 
-    def to(self, device: torch.device | str) -> ImageSet:
+    def to(self: Images, device: torch.device | str) -> Images:
         """Returns the set with its tensors on a device."""
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     # -- selections -----------------------------------------------------------------------
 
-    def subset(self, indices: Tensor | Sequence[int] | slice) -> ImageSet:
+    def subset(self: Images, indices: Tensor | Sequence[int] | slice) -> Images:
         """Returns the images at the given positions, in that order.
 
         Args:
@@ -129,7 +132,7 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
             labels=self.labels.index_select(0, chosen),
         )
 
-    def only(self, classes: Sequence[str | int]) -> ImageSet:
+    def only(self: Images, classes: Sequence[str | int]) -> Images:
         """Returns the images of some classes, relabelled 0, 1, ... in the order given.
 
         Args:
@@ -152,9 +155,10 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         if not len(kept):
             raise ValueError(f"no image of this set belongs to the classes {list(classes)}.")
         names = tuple(self.classes[number] for number in numbers)
-        return ImageSet(self.images.index_select(0, kept), labels.index_select(0, kept), names)
+        images = self.images.index_select(0, kept)
+        return replace(self, images=images, labels=labels.index_select(0, kept), classes=names)
 
-    def few(self, per_class: int, generator: torch.Generator) -> ImageSet:
+    def few(self: Images, per_class: int, generator: torch.Generator) -> Images:
         """Draws the same number of images of each class, without replacement.
 
         Args:
@@ -181,7 +185,7 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
             drawn.append(members[torch.randperm(count, generator=generator)[:per_class]])
         return self.subset(torch.cat(drawn).sort().values)
 
-    def split(self, count: int, generator: torch.Generator) -> tuple[ImageSet, ImageSet]:
+    def split(self: Images, count: int, generator: torch.Generator) -> tuple[Images, Images]:
         """Puts some images aside at random, for validation say.
 
         Args:
@@ -202,12 +206,12 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         rest, aside = order[count:].sort().values, order[:count].sort().values
         return self.subset(rest), self.subset(aside)
 
-    def unlabelled(self) -> ImageSet:
+    def unlabelled(self: Images) -> Images:
         """Returns the images without their labels: one class, to which all belong.
 
         What must not be used is better not there.
         """
-        return ImageSet(self.images, torch.zeros_like(self.labels), ("unlabelled",))
+        return replace(self, labels=torch.zeros_like(self.labels), classes=("unlabelled",))
 
     def fingerprint(self) -> int:
         """Returns a checksum of images and labels.
@@ -357,7 +361,7 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         source = _generator_on(self.device, generator) if binarize and generator else None
         for start in range(0, len(self), batch_size):
             images, labels = self._slice(start, batch_size, order)
-            batch = _to_float(images) if source is None else _draw_binary(images, source).float()
+            batch = self._floats(images) if source is None else _draw_binary(images, source).float()
             yield (batch if transform is None else transform(batch)), labels
 
     def _slice(self, start: int, size: int, order: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -366,6 +370,14 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         chosen = order[start : start + size]
         # index_select takes about a third of the time of images[chosen]
         return self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
+
+    # -- what a set of something else than pixels does in its own way --------------------
+
+    def _floats(self, stored: Tensor) -> Tensor:
+        return _to_float(stored)
+
+    def _check_values(self) -> None:
+        _check_images(self.images)
 
     def _positions(self, indices: Tensor | Sequence[int]) -> Tensor:
         chosen = torch.as_tensor(indices, device=self.device)

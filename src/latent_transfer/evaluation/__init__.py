@@ -18,19 +18,42 @@ from latent_transfer.evaluation.clustering import (
     match_clusters,
     normalized_mutual_information,
 )
+from latent_transfer.evaluation.counts import (
+    perplexity,
+    unigram,
+    unigram_perplexity,
+    vae_perplexity,
+)
 from latent_transfer.evaluation.estimates import Estimate
 from latent_transfer.evaluation.features import few_label_errors, linear_probe, subspace_angle
+from latent_transfer.evaluation.generators import (
+    DensityCoverage,
+    FeatureSpace,
+    PrecisionRecall,
+    copying,
+    density_coverage,
+    frechet_distance,
+    kernel_distance,
+    nearest,
+    precision_recall,
+    real_against_real,
+    train_feature_space,
+)
 from latent_transfer.evaluation.latents import active_units, encode, kl_per_dimension
 from latent_transfer.evaluation.likelihood import (
     amortisation_gap,
     evidence_bound,
+    exact_negative_log_likelihood,
     negative_log_likelihood,
     reconstruction_error,
 )
 from latent_transfer.evaluation.samples import energy_distance
 
 __all__ = [
+    "DensityCoverage",
     "Estimate",
+    "FeatureSpace",
+    "PrecisionRecall",
     "active_units",
     "agreement",
     "amortisation_gap",
@@ -42,17 +65,30 @@ __all__ = [
     "clustering_accuracy",
     "complexity_corrected",
     "compressed_length",
+    "copying",
+    "density_coverage",
     "encode",
     "energy_distance",
     "evidence_bound",
+    "exact_negative_log_likelihood",
     "few_label_errors",
+    "frechet_distance",
+    "kernel_distance",
     "kl_per_dimension",
     "linear_probe",
     "match_clusters",
+    "nearest",
     "negative_log_likelihood",
     "normalized_mutual_information",
+    "perplexity",
+    "precision_recall",
     "predict_logits",
+    "real_against_real",
     "reconstruction_error",
     "reconstruction_probability",
     "subspace_angle",
+    "train_feature_space",
+    "unigram",
+    "unigram_perplexity",
+    "vae_perplexity",
 ]

@@ -21,6 +21,9 @@ TABLES = {
     "hinton2015": "latent_transfer.experiments.hinton2015",
     "anomaly": "latent_transfer.experiments.anomaly",
     "clustering": "latent_transfer.experiments.clustering",
+    "nade": "latent_transfer.experiments.nade",
+    "burda2015": "latent_transfer.experiments.burda2015",
+    "generative_transfer": "latent_transfer.experiments.generative_transfer",
 }
 
 #: Keys of a row in the JSON file that no condition may have.

@@ -9,6 +9,7 @@ from latent_transfer.figures.autoencoders import label_efficiency, signed_images
 from latent_transfer.figures.curves import bars, curves, histograms, history
 from latent_transfer.figures.distilling_generative_models import asked_and_seen, task_accuracies
 from latent_transfer.figures.elbo import beside_evidence, grey_pixels, jensen, moving_belief
+from latent_transfer.figures.generative_families import density_maps
 from latent_transfer.figures.images import image_grid, image_rows
 from latent_transfer.figures.knowledge_distillation import beliefs, reliability
 from latent_transfer.figures.latents import latent_scatter, manifold, traversals
@@ -33,6 +34,7 @@ __all__ = [
     "beside_the_paper",
     "by_layers",
     "curves",
+    "density_maps",
     "grey_pixels",
     "histograms",
     "history",

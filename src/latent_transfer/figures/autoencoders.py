@@ -29,7 +29,12 @@ def signed_images(columns: torch.Tensor, shape: Shape) -> torch.Tensor:
 
 
 def label_efficiency(
-    errors: Mapping[str, torch.Tensor], budgets: Sequence[int], *, title: str = ""
+    errors: Mapping[str, torch.Tensor],
+    budgets: Sequence[int],
+    *,
+    title: str = "",
+    xlabel: str = "labelled images of each class",
+    ylabel: str = "test error, %",
 ) -> Figure:
     """Test error against labelled images a class, with 95 % intervals of the mean over the draws.
 
@@ -37,6 +42,8 @@ def label_efficiency(
         errors: Name of the features to T×R per cent, one row a budget, one column a draw.
         budgets: T numbers of labelled images a class, ascending.
         title: Above the axes.
+        xlabel: What the budgets count.
+        ylabel: What the errors are, with their unit.
     """
     figure, (axis,) = new_figure(size=(6.4, 4.0))
     for number, (name, rows) in enumerate(errors.items()):
@@ -47,7 +54,7 @@ def label_efficiency(
     axis.set_xscale("log")
     axis.xaxis.set_minor_locator(NullLocator())
     axis.set_xticks(list(budgets), [str(budget) for budget in budgets])
-    axis.set(xlabel="labelled images of each class", ylabel="test error, %", title=title)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     if len(errors) > 4:  # a legend as tall as the axes would hide the lines
         figure.legend(loc="outside right center")
     else:

@@ -1,4 +1,4 @@
-"""What a decoder's output means: the distribution p(x | z) over pixels."""
+"""What a decoder's output means: the distribution p(x | z) over pixels, counts or classes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from math import log
 import torch
 from torch import nn
 
-from latent_transfer.densities import bernoulli_log_density, gaussian_log_density
+from latent_transfer.densities import (
+    bernoulli_log_density,
+    gaussian_log_density,
+    multinomial_log_density,
+)
 
 
 class Likelihood(nn.Module):
@@ -76,3 +80,31 @@ class PredictedGaussianLikelihood(Likelihood):
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         """The predicted means of vectors, …×C: the first half of the last axis."""
         return output.chunk(2, dim=-1)[0]
+
+
+class MultinomialLikelihood(Likelihood):
+    """Counts, of the words of a text say; the decoder's outputs are the logits of one draw.
+
+    How many draws there were, N, is no part of the model: it is taken from the counts.
+    """
+
+    def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """See :func:`latent_transfer.densities.multinomial_log_density`."""
+        return multinomial_log_density(output, images)
+
+    def mean(self, output: torch.Tensor) -> torch.Tensor:
+        """The probabilities of one draw, …×V×1×1: N times that is what to expect of N draws."""
+        return output.flatten(-3).softmax(-1).view_as(output)
+
+
+class CategoricalLikelihood(Likelihood):
+    """A label; the decoder's output holds the logits of the classes."""
+
+    def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+        """Log p(label) in nats: …×B×K and labels B to …×B."""
+        labels = images.expand(output.shape[:-1])[..., None]  # …×B×1
+        return output.log_softmax(-1).gather(-1, labels).squeeze(-1)
+
+    def mean(self, output: torch.Tensor) -> torch.Tensor:
+        """Probabilities of the classes, …×K."""
+        return output.softmax(-1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
+from torch.nn.utils import parametrizations, parametrize
 
 
 class MaxNorm(nn.Module):
@@ -37,3 +37,18 @@ def limit_norms(model: nn.Module, limit: float) -> None:
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     for layer in layers:
         parametrize.register_parametrization(layer, "weight", MaxNorm(limit))
+
+
+def normalise_spectra(model: nn.Module) -> None:
+    """Divide each layer's weight by its largest singular value, in place (Miyato et al. 2018).
+
+    The map of every linear or convolutional layer, read as a matrix outputs×(all else), then
+    stretches no vector; with activations that stretch none either, the net as a whole changes
+    slowly. PyTorch follows the singular value by one step of the power iteration a training step.
+
+    Args:
+        model: Changed in place.
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+    for layer in layers:
+        parametrizations.spectral_norm(layer)

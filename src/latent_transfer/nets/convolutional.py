@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from math import prod
+from math import ceil, prod
 
 import torch
 from torch import nn
@@ -22,16 +22,21 @@ class ConvEncoder(nn.Module):
         shape: C, H, W of the images.
         channels: Channels after each convolution.
         outputs: Width of the output.
+        activation: Makes the nonlinearity after each convolution.
     """
 
     def __init__(
-        self, shape: Shape, channels: Sequence[int] = (32, 64, 128, 256), outputs: int = 128
+        self,
+        shape: Shape,
+        channels: Sequence[int] = (32, 64, 128, 256),
+        outputs: int = 128,
+        activation: Callable[[], nn.Module] = nn.ReLU,
     ) -> None:
         super().__init__()
         self.shape, self.outputs = shape, outputs
         layers: list[nn.Module] = []
         for inputs, width in pairwise([shape[0], *channels]):
-            layers += [nn.Conv2d(inputs, width, 3, stride=2, padding=1), nn.ReLU()]
+            layers += [nn.Conv2d(inputs, width, 3, stride=2, padding=1), activation()]
         self.convolutions = nn.Sequential(*layers)
         features = (channels[-1], *halvings(shape, len(channels))[-1])
         self.head = nn.Linear(prod(features), outputs)
@@ -47,13 +52,17 @@ class ConvEncoder(nn.Module):
 class ConvDecoder(nn.Module):
     """The encoder's mirror: one linear layer, then transposed convolutions; the output is logits.
 
-    Each transposed convolution must undo a halving that rounded up, so its ``output_padding`` is
-    worked out from the encoder's sizes (4 → 7 needs 0, 7 → 14 needs 1).
+    Each transposed convolution must undo a halving that rounded up, so its paddings are worked
+    out from the encoder's sizes (4 → 7 needs another one than 7 → 14).
 
     Args:
         inputs: Width of the code.
         channels: Channels before each transposed convolution (the encoder's, reversed).
         shape: C, H, W of the images.
+        norm: Makes the normalisation of that many channels before each ReLU, such as
+            ``nn.BatchNorm2d``; none unless told otherwise.
+        kernel: Side of the transposed convolutions' kernels, 3 or 4; pixels are reached by equally
+            many weights, and show no checkerboard, if it is a multiple of the stride 2.
     """
 
     def __init__(
@@ -61,28 +70,48 @@ class ConvDecoder(nn.Module):
         inputs: int,
         channels: Sequence[int] = (256, 128, 64, 32),
         shape: Shape = (1, 28, 28),
+        norm: Callable[[int], nn.Module] | None = None,
+        kernel: int = 3,
     ) -> None:
         super().__init__()
         self.inputs, self.shape = inputs, shape
         sizes = halvings(shape, len(channels))[::-1]  # smallest first
         self.features = (channels[0], *sizes[0])
-        self.head = nn.Sequential(nn.Linear(inputs, prod(self.features)), nn.ReLU())
+        self.head = nn.Sequential(
+            nn.Linear(inputs, prod(self.features)),
+            nn.Unflatten(1, self.features),
+            *_rectified(norm, channels[0]),
+        )
         layers: list[nn.Module] = []
         widths = pairwise([*channels, shape[0]])
         for (inner, outer), (small, large) in zip(widths, pairwise(sizes), strict=True):
-            padding = (large[0] - (2 * small[0] - 1), large[1] - (2 * small[1] - 1))
+            padding, rest = _paddings(small, large, kernel)
             layers += [
-                nn.ConvTranspose2d(inner, outer, 3, stride=2, padding=1, output_padding=padding),
-                nn.ReLU(),
+                nn.ConvTranspose2d(inner, outer, kernel, 2, padding, rest),
+                *_rectified(norm, outer),
             ]
-        self.convolutions = nn.Sequential(*layers[:-1])
+        # Neither a normalisation nor a ReLU on the output: logits are free.
+        self.convolutions = nn.Sequential(*layers[: -len(_rectified(norm, shape[0]))])
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         """…×inputs to …×C×H×W, whatever the leading dimensions (samples, batch)."""
         check_codes(codes, self.inputs)
-        features = self.head(codes.flatten(0, -2)).unflatten(1, self.features)  # (S·B)×256×2×2
+        features = self.head(codes.flatten(0, -2))  # (S·B)×256×2×2
         images: torch.Tensor = self.convolutions(features)
         return images.unflatten(0, codes.shape[:-1])
+
+
+def _rectified(norm: Callable[[int], nn.Module] | None, channels: int) -> list[nn.Module]:
+    return [nn.ReLU()] if norm is None else [norm(channels), nn.ReLU()]
+
+
+def _paddings(
+    small: tuple[int, int], large: tuple[int, int], kernel: int
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Padding and output padding of a transposed convolution of stride 2 from size to size."""
+    full = [2 * (size - 1) + kernel for size in small]
+    top, left = (ceil((one - size) / 2) for one, size in zip(full, large, strict=True))
+    return (top, left), (large[0] - full[0] + 2 * top, large[1] - full[1] + 2 * left)
 
 
 def halvings(shape: Shape, times: int) -> list[tuple[int, int]]:

@@ -5,6 +5,14 @@ Functions that take a *model* are losses: they evaluate it on a batch and return
 batch means, whose ``"loss"`` is minimised and whose other entries are the terms it is made of.
 """
 
+from latent_transfer.objectives.adversarial import (
+    adversarial_loss,
+    adversarial_reconstruction_loss,
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    hinge_loss,
+)
 from latent_transfer.objectives.classification import classification_loss, cross_entropy
 from latent_transfer.objectives.clustering import (
     best_log_responsibilities,
@@ -26,6 +34,8 @@ from latent_transfer.objectives.distillation import (
     soft_targets,
 )
 from latent_transfer.objectives.gradients import pathwise_gradients, score_function_gradients
+from latent_transfer.objectives.likelihood import ExactDensity, negative_log_density
+from latent_transfer.objectives.multimodal import multimodal_bound, multimodal_loss
 from latent_transfer.objectives.reconstruction import Terms, reconstruction_loss, squared_error
 from latent_transfer.objectives.semi_supervised import (
     labelled_bound,
@@ -51,13 +61,17 @@ from latent_transfer.objectives.variational import (
 )
 
 __all__ = [
+    "ExactDensity",
     "Terms",
+    "adversarial_loss",
+    "adversarial_reconstruction_loss",
     "bernoulli_divergence",
     "best_log_responsibilities",
     "classification_loss",
     "component_kl",
     "cross_entropy",
     "decoder_divergence",
+    "discriminator_loss",
     "distillation_divergence",
     "distillation_loss",
     "elbo",
@@ -66,6 +80,9 @@ __all__ = [
     "gaussian_divergence",
     "gaussian_kl",
     "gaussian_kl_per_dimension",
+    "generator_loss",
+    "gradient_penalty",
+    "hinge_loss",
     "importance_weighted_bound",
     "kl_sparsity",
     "l1_sparsity",
@@ -73,8 +90,11 @@ __all__ = [
     "log_importance_weights",
     "logit_matching",
     "mixture_kl",
+    "multimodal_bound",
+    "multimodal_loss",
     "negative_elbo",
     "negative_importance_weighted_bound",
+    "negative_log_density",
     "negative_vade_elbo",
     "pathwise_gradients",
     "posterior_divergence",

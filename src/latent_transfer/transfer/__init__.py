@@ -12,10 +12,12 @@ from latent_transfer.transfer.augmentation import flips_and_crops
 from latent_transfer.transfer.comparison import Results, Score, Task, compare
 from latent_transfer.transfer.features import extract_features
 from latent_transfer.transfer.initialise import Transfer, initialise_from
+from latent_transfer.transfer.mixing import mix
 from latent_transfer.transfer.parts import (
     freeze,
     layers,
     parameter_groups,
+    scale_and_shift,
     snapshot,
     unfreeze,
     unfreeze_schedule,
@@ -45,9 +47,11 @@ __all__ = [
     "linear_cka",
     "linear_probe",
     "log_me",
+    "mix",
     "parameter_groups",
     "reversal_schedule",
     "reverse_gradient",
+    "scale_and_shift",
     "snapshot",
     "unfreeze",
     "unfreeze_schedule",

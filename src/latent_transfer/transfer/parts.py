@@ -12,6 +12,8 @@ from latent_transfer.training import BeforeEpoch, ParameterGroup
 
 M = TypeVar("M", bound=nn.Module)
 
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.GroupNorm)
+
 
 def layers(model: nn.Module, part: str = "") -> list[str]:
     """The names of the layers that own parameters, from the input of the model to its output.
@@ -66,6 +68,32 @@ def freeze(model: M, *parts: str) -> M:
 def unfreeze(model: M, *parts: str) -> M:
     """Let training change some parts again; see :func:`freeze`."""
     return _require_gradients(model, parts, needed=True)
+
+
+def scale_and_shift(model: M, part: str = "") -> M:
+    """Let training change nothing of a part but the factors and offsets of its normalisations.
+
+    They are a handful of numbers for each channel: with few images there is little to over-fit
+    (Noguchi & Harada 2019). Running statistics still follow the data.
+
+    Args:
+        model: Changed in place.
+        part: Such as ``"generator"``; the empty name is the whole model.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ValueError: If there is no such part, or it has no normalisation with parameters.
+    """
+    inside = find_part(model, part)
+    norms = [one for one in inside.modules() if isinstance(one, _NORMS) and one.affine]
+    if not norms:
+        raise ValueError(f"{part or type(model).__name__} has no normalisation to tune.")
+    inside.requires_grad_(False)
+    for norm in norms:
+        norm.requires_grad_(True)
+    return model
 
 
 def unfreeze_schedule(*parts: str, until: float = 1.0) -> BeforeEpoch:

@@ -1,0 +1,309 @@
+"""How good is a generator? Distances between samples and data in a named feature space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from latent_transfer.data import ImageSet
+from latent_transfer.evaluation.anomaly import auroc
+from latent_transfer.models import Classifier
+from latent_transfer.nets import ConvEncoder, he_initialise
+from latent_transfer.objectives import classification_loss
+from latent_transfer.randomness import seeded
+from latent_transfer.training import cosine_schedule, fit
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """A net whose features images are compared in; a score means nothing without its name.
+
+    The net runs in evaluation mode whatever mode it was left in: in training mode the features of
+    an image would depend on the images beside it.
+
+    Attributes:
+        name: Said wherever a score is quoted.
+        net: Has a method ``features``, or is called itself: B×C×H×W in [0, 1] to B×D.
+        scale: Features are divided by it; the distances' unit.
+    """
+
+    name: str
+    net: nn.Module
+    scale: float = 1.0
+
+    @torch.no_grad()
+    def __call__(self, images: ImageSet | torch.Tensor, *, batch_size: int = 500) -> torch.Tensor:
+        """Features of N images or pixels N×C×H×W, N×D."""
+        pixels = images.pixels() if isinstance(images, ImageSet) else images
+        device = next(self.net.parameters()).device
+        features = getattr(self.net, "features", self.net)
+        training = self.net.training
+        self.net.eval()
+        parts = [features(part.to(device)).flatten(1) for part in pixels.split(batch_size)]
+        self.net.train(training)
+        return torch.cat(parts) / self.scale
+
+
+def train_feature_space(
+    name: str,
+    train: ImageSet,
+    *,
+    channels: tuple[int, ...] = (32, 64, 128),
+    size: int = 64,
+    steps: int = 600,
+    seed: int = 0,
+    checkpoint: Path | None = None,
+    progress: bool = False,
+) -> FeatureSpace:
+    """A feature space of the domain's own: the last layer but one of a classifier trained on it.
+
+    Its unit is the root mean square of the training images' features, so that scores of different
+    domains are of one size.
+
+    Args:
+        name: Of the space.
+        train: Labelled images; not those that samples will be compared with.
+        channels: Of the classifier's convolutions.
+        size: D, of the features.
+        steps: Gradient steps, rounded up to whole passes.
+        seed: Decides starting weights and order.
+        checkpoint: File to keep the classifier in; a finished one is read, not trained again.
+        progress: Whether to show the progress bar.
+
+    Raises:
+        ValueError: If the images belong to one class only.
+    """
+    train.require_classes("A feature space")
+    batch_size = 100
+    with seeded(seed):
+        encoder = ConvEncoder(train.shape, channels, size)
+        net = he_initialise(Classifier(encoder, size, len(train.classes)))
+    fit(
+        net.to(train.device),
+        train,
+        lambda net, batch: classification_loss(net, batch.images, batch.labels),
+        epochs=ceil(steps / ceil(len(train) / batch_size)),
+        batch_size=batch_size,
+        learning_rate=3e-3,  # falls to zero along the cosine
+        schedule=cosine_schedule,
+        seed=seed,
+        checkpoint=checkpoint,
+        progress=progress,
+    )
+    scale = FeatureSpace(name, net)(train).square().mean().sqrt().item()
+    return FeatureSpace(name, net, scale)
+
+
+def frechet_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
+    """‖μ − μ̃‖² + tr(Σ + Σ̃ − 2·(Σ^½ Σ̃ Σ^½)^½): the squared Wasserstein-2 distance of two Gaussians.
+
+    With Inception's features it is the FID. It is biased upwards for few samples: compare only
+    scores from equally many.
+
+    Equation: eq-frechet (Heusel et al. 2017).
+
+    Args:
+        real: Features of data, N×D.
+        samples: Features of samples, M×D.
+
+    Raises:
+        ValueError: If the features differ in size or a sample has fewer than two.
+    """
+    real, samples = _check(real, samples)
+    root = _root(real.T.cov())
+    cross = _root(root @ samples.T.cov() @ root)
+    spread = real.var(0).sum() + samples.var(0).sum() - 2 * cross.trace()
+    return ((real.mean(0) - samples.mean(0)).square().sum() + spread).item()
+
+
+def kernel_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
+    """The squared maximum mean discrepancy with the kernel (xᵀy/D + 1)³, estimated without bias.
+
+    With Inception's features it is the KID. It is zero on average where the distributions are
+    equal, whatever the number of samples, and may come out slightly negative there.
+
+    Equation: eq-kernel-distance (Bińkowski et al. 2018).
+
+    Args:
+        real: Features of data, N×D.
+        samples: Features of samples, M×D.
+
+    Raises:
+        ValueError: If the features differ in size or a sample has fewer than two.
+    """
+    real, samples = _check(real, samples)
+    between = _kernel(real, samples).mean()  # of N×M
+    return (_mean_off_diagonal(real) + _mean_off_diagonal(samples) - 2 * between).item()
+
+
+class PrecisionRecall(NamedTuple):
+    """How true samples are, and how much of the data they reach.
+
+    Attributes:
+        precision: Share of samples that lie among the data, in per cent.
+        recall: Share of data that lie among the samples, in per cent.
+    """
+
+    precision: float
+    recall: float
+
+
+def precision_recall(
+    real: torch.Tensor, samples: torch.Tensor, *, neighbours: int = 3
+) -> PrecisionRecall:
+    """Do samples look like data, and is there a sample like every datum?
+
+    A set covers the balls around its points that reach to their k-th neighbours in the set.
+    Precision is the share of samples in the data's balls, recall that of data in the samples'.
+
+    Equation: eq-precision-recall (Kynkäänniemi et al. 2019).
+
+    Args:
+        real: Features of data, N×D.
+        samples: Features of samples, M×D.
+        neighbours: k.
+
+    Raises:
+        ValueError: If the features differ in size or a sample has k points or fewer.
+    """
+    real, samples = _check(real, samples, neighbours)
+    distances = torch.cdist(real, samples)  # N×M
+    among_data = (distances <= _radii(real, neighbours)[:, None]).any(0)  # M
+    among_samples = (distances <= _radii(samples, neighbours)).any(1)  # N
+    return PrecisionRecall(_per_cent(among_data), _per_cent(among_samples))
+
+
+class DensityCoverage(NamedTuple):
+    """How true samples are, and how much of the data they reach, judged by the data alone.
+
+    Attributes:
+        density: In how many of the data's balls a sample lies, against k; about 1 for data.
+        coverage: Share of the data's balls that hold a sample, in per cent.
+    """
+
+    density: float
+    coverage: float
+
+
+def density_coverage(
+    real: torch.Tensor, samples: torch.Tensor, *, neighbours: int = 5
+) -> DensityCoverage:
+    """Precision and recall that one outlier cannot spoil: only the data's balls count.
+
+    Equation: eq-density-coverage (Naeem et al. 2020).
+
+    Args:
+        real: Features of data, N×D.
+        samples: Features of samples, M×D.
+        neighbours: k.
+
+    Raises:
+        ValueError: If the features differ in size or a sample has k points or fewer.
+    """
+    real, samples = _check(real, samples, neighbours)
+    inside = torch.cdist(real, samples) <= _radii(real, neighbours)[:, None]  # N×M
+    density = inside.double().sum(0).mean().item() / neighbours
+    return DensityCoverage(density, _per_cent(inside.any(1)))
+
+
+def copying(samples: torch.Tensor, train: torch.Tensor, held_out: torch.Tensor) -> float:
+    """How often a sample is nearer to the training images than a held-out image is, in per cent.
+
+    About 50 for a generator that learnt the distribution, 100 for one that repeats its training
+    images; far below 50 where its samples are like no image at all.
+
+    Equation: eq-copying (Meehan et al. 2020).
+
+    Args:
+        samples: Features or pixels of samples, M×….
+        train: Those of the images that the generator was trained on, N×….
+        held_out: Those of other images of the same kind, K×….
+    """
+    return 100 * auroc(nearest(held_out, train)[0], nearest(samples, train)[0])
+
+
+def nearest(points: torch.Tensor, among: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Distance to the nearest of some other points, and its position: N×… and M×… to N and N."""
+    # In double precision, since cdist's shortcut loses small distances in single.
+    distances = torch.cdist(points.flatten(1).double(), among.flatten(1).double())
+    return distances.min(1)
+
+
+def real_against_real(
+    score: Callable[[torch.Tensor, torch.Tensor], float],
+    real: torch.Tensor,
+    *,
+    count: int,
+    draws: int = 10,
+    generator: torch.Generator,
+) -> torch.Tensor:
+    """A score's own noise: what it says of two samples of the data themselves.
+
+    Args:
+        score: Of two sets of features, such as :func:`kernel_distance`.
+        real: Features of data, N×D with N ≥ 2·count.
+        count: Points in each sample; take as many as the samples that are judged.
+        draws: How many pairs.
+        generator: Decides them.
+
+    Returns:
+        ``draws`` scores. A generator whose score lies among them cannot be told from the data.
+
+    Raises:
+        ValueError: If there are too few points.
+    """
+    if len(real) < 2 * count:
+        raise ValueError(f"Two samples of {count} need {2 * count} points, not {len(real)}.")
+    scores = []
+    for _ in range(draws):
+        first, second = torch.randperm(len(real), generator=generator)[: 2 * count].split(count)
+        scores.append(score(real[first], real[second]))
+    return torch.tensor(scores, dtype=torch.float64)
+
+
+def _check(
+    real: torch.Tensor, samples: torch.Tensor, neighbours: int = 1
+) -> tuple[torch.Tensor, torch.Tensor]:
+    if real.shape[1:] != samples.shape[1:] or real.dim() != 2:
+        raise ValueError(
+            "Features must be N×D and M×D with the same D, "
+            f"not {tuple(real.shape)} and {tuple(samples.shape)}."
+        )
+    if min(len(real), len(samples)) <= neighbours:
+        raise ValueError(
+            f"This score needs at least {neighbours + 1} points on each side, "
+            f"not {len(real)} and {len(samples)}."
+        )
+    return real.detach().double(), samples.detach().double()
+
+
+def _root(matrix: torch.Tensor) -> torch.Tensor:
+    """The square root of a symmetric positive semi-definite matrix."""
+    values, vectors = torch.linalg.eigh(matrix)
+    roots: torch.Tensor = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+    return roots
+
+
+def _kernel(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    return (first @ second.T / first.shape[1] + 1) ** 3
+
+
+def _mean_off_diagonal(points: torch.Tensor) -> torch.Tensor:
+    # A point beside itself is no pair of independent draws.
+    kernel, count = _kernel(points, points), len(points)
+    return (kernel.sum() - kernel.trace()) / (count * (count - 1))
+
+
+def _radii(points: torch.Tensor, neighbours: int) -> torch.Tensor:
+    # The nearest of all is the point itself.
+    return torch.cdist(points, points).kthvalue(neighbours + 1).values
+
+
+def _per_cent(hits: torch.Tensor) -> float:
+    return 100 * hits.double().mean().item()

@@ -1,0 +1,205 @@
+"""A VAE of several modalities, any of which may be missing: the posterior is a product of experts.
+
+It is the multimodal VAE of Wu & Goodman (2018). Modalities are given in the order of the model's
+encoders; one that nobody has is ``None``, and ``present`` says of the others who has them. What is
+missing is never looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from latent_transfer.densities import Gaussian
+from latent_transfer.models.likelihoods import (
+    BernoulliLikelihood,
+    CategoricalLikelihood,
+    Likelihood,
+)
+from latent_transfer.nets import MLPDecoder, MLPEncoder, Shape, fully_connected
+
+Modalities = Sequence[torch.Tensor | None]
+
+
+def product_of_experts(experts: Gaussian, present: torch.Tensor | None = None) -> Gaussian:
+    """The normalised product of N(0, I) and the Gaussians of those experts that have an opinion.
+
+    Precisions (inverse variances) add up, and the mean is the average of the means weighted by
+    precision; the prior counts as an expert of mean 0 and precision 1. Without any other, the
+    product is the prior.
+
+    Equation: eq-product-of-experts (Wu & Goodman 2018).
+
+    Args:
+        experts: Means and log-variances of M experts, M×…×D.
+        present: M×…, false where an expert is left out; all are asked if left out.
+
+    Returns:
+        A Gaussian of …×D.
+    """
+    precisions = torch.exp(-experts.log_variance)  # M×…×D
+    opinions = precisions * experts.mean
+    if present is not None:
+        # where, not a product: an expert that is left out may be infinite or not a number.
+        precisions = torch.where(present[..., None], precisions, 0.0)
+        opinions = torch.where(present[..., None], opinions, 0.0)
+    precision = 1 + precisions.sum(0)
+    return Gaussian(opinions.sum(0) / precision, -precision.log())
+
+
+class MultimodalVAE(nn.Module):
+    """p(z) = N(0, I) and modalities that are independent given z; one encoder and decoder each.
+
+    Args:
+        encoders: One a modality, B×… to B×2D: mean and log-variance of its expert.
+        decoders: One a modality, …×D to what its likelihood takes.
+        likelihoods: p(x_m | z), one a modality.
+        latent_size: D.
+
+    Raises:
+        ValueError: If the numbers of encoders, decoders and likelihoods differ.
+    """
+
+    def __init__(
+        self,
+        encoders: Sequence[nn.Module],
+        decoders: Sequence[nn.Module],
+        likelihoods: Sequence[Likelihood],
+        latent_size: int,
+    ) -> None:
+        super().__init__()
+        if not len(encoders) == len(decoders) == len(likelihoods):
+            raise ValueError(
+                "Each modality needs an encoder, a decoder and a likelihood, but there are "
+                f"{len(encoders)}, {len(decoders)} and {len(likelihoods)}."
+            )
+        self.encoders, self.decoders = nn.ModuleList(encoders), nn.ModuleList(decoders)
+        self.likelihoods = nn.ModuleList(likelihoods)
+        self.latent_size = latent_size
+
+    def posterior(self, modalities: Modalities, present: torch.Tensor | None = None) -> Gaussian:
+        """q(z | the modalities that are there), a Gaussian of B×D; the prior if there is none.
+
+        Args:
+            modalities: B×… each, or ``None``.
+            present: M×B booleans; everything that is not ``None`` if left out.
+        """
+        present = self.presence(modalities, present)
+        experts = [self._expert(number, x, present[number]) for number, x in enumerate(modalities)]
+        means, log_variances = zip(*experts, strict=True)
+        return product_of_experts(Gaussian(torch.stack(means), torch.stack(log_variances)), present)
+
+    def decode(self, latents: torch.Tensor, modality: int) -> torch.Tensor:
+        """…×D to the likelihood's parameters of one modality."""
+        output: torch.Tensor = self.decoders[modality](latents)
+        return output
+
+    def log_likelihood(
+        self, modalities: Modalities, latents: torch.Tensor, present: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Log p(x_m | z) in nats for each modality, latents …×B×D to M×…×B; 0 where it is missing.
+
+        The sum over the first axis is the log-likelihood of all that is there.
+        """
+        present = self.presence(modalities, present)
+        result = []
+        for number, x in enumerate(modalities):
+            values = latents.new_zeros(latents.shape[:-1])  # …×B
+            rows = present[number]
+            if x is not None and rows.any():
+                output = self.decode(latents[..., rows, :], number)
+                values[..., rows] = self._likelihood(number).log_density(output, x[rows])
+            result.append(values)
+        return torch.stack(result)
+
+    def translate(
+        self,
+        modalities: Modalities,
+        target: int,
+        *,
+        samples: int = 1,
+        present: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """The expectation of one modality given others, over draws of z: B×…, in its own range.
+
+        Args:
+            modalities: What is known; ``None`` for the rest.
+            target: Number of the modality that is wanted.
+            samples: Draws of z that are averaged; with one, each result is a single guess.
+            present: As for :meth:`posterior`.
+        """
+        latents = self.posterior(modalities, present).rsample(samples)  # S×B×D
+        return self._likelihood(target).mean(self.decode(latents, target)).mean(0)
+
+    def presence(self, modalities: Modalities, present: torch.Tensor | None = None) -> torch.Tensor:
+        """Who has what, M×B booleans: ``present``, with false for each ``None``.
+
+        Raises:
+            ValueError: If the number of modalities is another than the model's, all are ``None``,
+                or ``present`` has another shape.
+        """
+        given = [x for x in modalities if x is not None]
+        if len(modalities) != len(self.encoders) or not given:
+            raise ValueError(
+                f"This model takes {len(self.encoders)} modalities, None for a missing one, "
+                f"and needs at least one of them; it was given {len(modalities)}, "
+                f"{len(given)} of them not None."
+            )
+        there = torch.tensor([x is not None for x in modalities], device=given[0].device)
+        shape = (len(modalities), len(given[0]))
+        if present is None:
+            return there[:, None].expand(shape)
+        if tuple(present.shape) != shape or present.dtype != torch.bool:
+            raise ValueError(
+                f"present must be booleans of shape {shape}, one for each modality and input, "
+                f"not {present.dtype} of shape {tuple(present.shape)}."
+            )
+        return present & there[:, None]
+
+    def _expert(self, number: int, x: torch.Tensor | None, rows: torch.Tensor) -> Gaussian:
+        weight = next(self.parameters())
+        mean = weight.new_zeros(len(rows), self.latent_size)
+        log_variance = torch.zeros_like(mean)
+        if x is not None and rows.any():
+            output = self.encoders[number](x[rows]).to(weight.dtype)  # rows×2D
+            mean[rows], log_variance[rows] = output.chunk(2, dim=-1)
+        return Gaussian(mean, log_variance)
+
+    def _likelihood(self, number: int) -> Likelihood:
+        likelihood = self.likelihoods[number]
+        assert isinstance(likelihood, Likelihood)
+        return likelihood
+
+
+def mlp_multimodal_vae(
+    modalities: Sequence[Shape | int],
+    hidden: Sequence[int] = (500,),
+    latent_size: int = 20,
+    *,
+    likelihoods: Sequence[Likelihood] | None = None,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+) -> MultimodalVAE:
+    """A fully connected multimodal VAE of images, rows of tables and labels.
+
+    Args:
+        modalities: For each modality the shape C, H, W of its images, or the number of classes of
+            a label. The expert of a label is one Gaussian a class, looked up in a table.
+        hidden: Hidden widths of the encoders; the decoders mirror them.
+        latent_size: D.
+        likelihoods: p(x_m | z); if left out, Bernoulli for images and categorical for labels.
+        activation: Makes the nonlinearity of the hidden layers.
+    """
+    mirrored = tuple(reversed(hidden))
+    encoders, decoders, usual = list[nn.Module](), list[nn.Module](), list[Likelihood]()
+    for modality in modalities:
+        if isinstance(modality, int):
+            encoders.append(nn.Embedding(modality, 2 * latent_size))
+            decoders.append(fully_connected([latent_size, *mirrored, modality], activation))
+            usual.append(CategoricalLikelihood())
+        else:
+            encoders.append(MLPEncoder(modality, hidden, 2 * latent_size, activation))
+            decoders.append(MLPDecoder(latent_size, mirrored, modality, activation))
+            usual.append(BernoulliLikelihood())
+    return MultimodalVAE(encoders, decoders, likelihoods or usual, latent_size)
