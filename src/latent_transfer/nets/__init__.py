@@ -1,7 +1,7 @@
 """Building blocks: encoders and decoders that check the shape of what they are fed."""
 
 from latent_transfer.nets.conditional import ConditionalMLP
-from latent_transfer.nets.constraints import MaxNorm, limit_norms, normalise_spectra
+from latent_transfer.nets.constraints import limit_norms, normalise_spectra
 from latent_transfer.nets.convolutional import ConvDecoder, ConvEncoder
 from latent_transfer.nets.inception import InceptionFeatures, inception_features
 from latent_transfer.nets.initialisation import he_initialise
@@ -16,7 +16,6 @@ __all__ = [
     "InceptionFeatures",
     "MLPDecoder",
     "MLPEncoder",
-    "MaxNorm",
     "Shape",
     "VGGFeatures",
     "fully_connected",

@@ -4,39 +4,32 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, parametrize
-
-
-class MaxNorm(nn.Module):
-    """Scales down each unit's vector of incoming weights that is longer than ``limit``.
-
-    The scaling is part of the layer, not a step after each update, so that gradients know of it.
-
-    Args:
-        limit: Greatest length.
-    """
-
-    def __init__(self, limit: float) -> None:
-        super().__init__()
-        if not limit > 0:
-            raise ValueError(f"A greatest norm must be positive, not {limit}.")
-        self.limit = limit
-
-    def forward(self, weight: torch.Tensor) -> torch.Tensor:
-        """Outputs×inputs to the same shape, each row at most ``limit`` long."""
-        return weight.renorm(p=2, dim=0, maxnorm=self.limit)
+from torch.nn.utils import parametrizations
 
 
 def limit_norms(model: nn.Module, limit: float) -> None:
-    """Put :class:`MaxNorm` on every linear layer of a model, in place.
+    """Keep each unit's vector of incoming weights at most ``limit`` long (Srivastava et al. 2014).
+
+    Every linear layer shortens, before it is used, the vectors that the last step has made too
+    long. That is a projection, as the paper's: gradients know nothing of it.
 
     Args:
         model: Changed in place.
-        limit: Greatest length of a unit's vector of incoming weights (Srivastava et al. 2014).
+        limit: Greatest length.
+
+    Raises:
+        ValueError: If the limit is not positive.
     """
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
-    for layer in layers:
-        parametrize.register_parametrization(layer, "weight", MaxNorm(limit))
+    if not limit > 0:
+        raise ValueError(f"A greatest norm must be positive, not {limit}.")
+
+    def shorten(layer: nn.Linear, _: object = None) -> None:
+        with torch.no_grad():
+            layer.weight.renorm_(p=2, dim=0, maxnorm=limit)
+
+    for layer in (layer for layer in model.modules() if isinstance(layer, nn.Linear)):
+        shorten(layer)
+        layer.register_forward_pre_hook(shorten)
 
 
 def normalise_spectra(model: nn.Module) -> None:
