@@ -111,6 +111,15 @@ def test_a_teacher_left_in_training_mode_is_put_into_evaluation_mode() -> None:
     assert not torch.equal(teacher(images.pixels()), predict_logits(teacher, images))
 
 
+def test_beliefs_of_half_precision_logits_add_up_to_one() -> None:
+    student, teacher = _logits(0).bfloat16().requires_grad_(), _logits(1).float()
+    with torch.autocast("cpu", torch.bfloat16):
+        divergence = distillation_divergence(student, teacher, 20.0)
+        exact = distillation_divergence(student.double(), teacher.double(), 20.0)
+    assert divergence.dtype == torch.float32
+    torch.testing.assert_close(divergence.double(), exact, rtol=1e-3, atol=1e-4)
+
+
 def test_a_transfer_depends_on_its_source() -> None:
     images = _images()
     meant: list[torch.Tensor] = []

@@ -89,7 +89,10 @@ def distillation_divergence(
     """
     _check_classes(student_logits, teacher_logits)
     check_teacher(teacher_logits)
-    log_q = (student_logits / _positive(temperature)).log_softmax(-1)  # B×K
+    # Under bfloat16 autocast too the beliefs are float32: rounded ones do not add up to one, and
+    # what they lack drives all logits of the student away together, which no belief shows.
+    logits = student_logits.to(teacher_logits.dtype)
+    log_q = (logits / _positive(temperature)).log_softmax(-1)  # B×K
     log_p = (teacher_logits.detach() / temperature).log_softmax(-1)  # B×K
     return temperature**2 * F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1)
 
