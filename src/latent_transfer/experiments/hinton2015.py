@@ -200,12 +200,12 @@ TABLE = PaperTable(
         "teacher": {
             "net": {
                 "hidden": [1200, 1200],
-                "dropout": 0.5,
-                "input_dropout": 0.2,
+                "dropout": 0.3,
+                "input_dropout": 0.1,
                 "max_norm": 3.5,
             },
             "training": {
-                "epochs": 60,
+                "epochs": 100,
                 "batch_size": 200,
                 "learning_rate": 1e-3,
                 "precision": "bfloat16",
@@ -219,9 +219,9 @@ TABLE = PaperTable(
         },
         "distilled": {
             "label_weight": 0.0,
-            "epochs": 40,
-            "batch_size": 200,
-            "learning_rate": 1e-3,
+            "epochs": 30,
+            "batch_size": 100,
+            "learning_rate": 2e-3,
             "precision": "bfloat16",
         },
         "left_out": {"units": 800, "temperature": 20},
