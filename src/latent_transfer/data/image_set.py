@@ -342,6 +342,8 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         if (shuffle or binarize) and generator is None:
             what = "shuffle" if shuffle else "binarize"
             raise ValueError(f"{what}=True needs a generator, so that the pass can be repeated.")
+        if binarize:
+            self._check_binary()
         # The checks run now; the generator function below would put them off to the first batch.
         return self._pass(batch_size, shuffle, generator, binarize, transform)
 
@@ -378,6 +380,9 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
 
     def _check_values(self) -> None:
         _check_images(self.images)
+
+    def _check_binary(self) -> None:
+        """Every grey value is a probability; a set whose values are none raises here."""
 
     def _positions(self, indices: Tensor | Sequence[int]) -> Tensor:
         chosen = torch.as_tensor(indices, device=self.device)

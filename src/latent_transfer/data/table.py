@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -111,21 +111,8 @@ class Table(ImageSet):
         """Refused: values are no probabilities."""
         self._refuse("binarized")
 
-    def batches(
-        self,
-        batch_size: int,
-        *,
-        shuffle: bool = False,
-        generator: torch.Generator | None = None,
-        binarize: bool = False,
-        transform: Callable[[Tensor], Tensor] | None = None,
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As :meth:`ImageSet.batches`, of values float32 B×D×1×1; ``binarize`` is refused."""
-        if binarize:
-            self._refuse("binarize")
-        return super().batches(
-            batch_size, shuffle=shuffle, generator=generator, transform=transform
-        )
+    def _check_binary(self) -> None:
+        self._refuse("binarize")
 
     def _refuse(self, what: str) -> NoReturn:
         raise ValueError(f"{what} is for pixels; a table has rows of {self.shape[0]} real numbers.")
