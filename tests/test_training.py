@@ -83,6 +83,29 @@ def test_the_callers_generator_is_left_alone(images: ImageSet) -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_numbers_too_small_to_be_quick_are_zero_in_training_alone(
+    images: ImageSet, before: bool
+) -> None:
+    if not torch.set_flush_denormal(before):
+        pytest.skip("This processor cannot flush denormal numbers.")
+    kept = []
+
+    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        kept.append(_denormals_count())
+        return elbo_loss(model, batch)
+
+    train(make_model(), images, loss=loss)
+    after = _denormals_count()
+    torch.set_flush_denormal(False)
+    assert set(kept) == {False}
+    assert after is not before
+
+
+def _denormals_count() -> bool:
+    return (torch.tensor(1e-39) * 1).item() > 0
+
+
 def test_validation_is_recorded_and_changes_nothing(images: ImageSet) -> None:
     with_it, without = make_model(), make_model()
     history = train(with_it, images, validation=images)
