@@ -124,6 +124,17 @@ def test_a_memory_wins_the_distance_and_loses_the_test_for_copying(digits: Image
     assert evaluation.copying(noisy, train.pixels(), held_out.pixels()) < 60
 
 
+def test_a_memory_that_draws_its_pixels_anew_is_found_out_in_grey() -> None:
+    grey = data.load("digits").train.resize(14)
+    train, held_out = grey.subset(slice(0, 700)), grey.subset(slice(700, 1_400))
+    binary = [part.binarized(torch.Generator().manual_seed(0)) for part in (train, held_out)]
+    memory = train.pixels()
+    redrawn = torch.bernoulli(memory, generator=torch.Generator().manual_seed(1))
+    unnoticed = evaluation.copying(redrawn, *(part.pixels() for part in binary))
+    assert unnoticed == pytest.approx(50, abs=8)
+    assert evaluation.copying(memory, memory, held_out.pixels()) > 95
+
+
 def test_a_chosen_dozen_looks_better_than_what_it_was_chosen_from() -> None:
     generator = torch.Generator().manual_seed(0)
     real = torch.randn(600, 8, generator=generator)
