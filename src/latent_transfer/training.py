@@ -98,7 +98,7 @@ def fit(
     Parameters that need no gradient stay as they are, and every part whose parameters all need
     none runs in evaluation mode: its batch norm keeps its statistics, its dropout lets all pass.
 
-    On a CPU, numbers below 1e-38 count as zero while it runs: they cost time and carry nothing.
+    On a CPU, numbers below 1e-38 count as zero while it runs, since they cost much time.
 
     Args:
         model: Trained on the device where its parameters are.
