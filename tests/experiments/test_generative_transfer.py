@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from latent_transfer.data import ImageSet, load
+from latent_transfer.data import Data, ImageSet, load
 from latent_transfer.experiments import generative_transfer
 from latent_transfer.experiments.cells import used_settings
 from latent_transfer.experiments.generative_transfer import METHODS, SOURCES, TABLE, _Images
@@ -70,6 +70,20 @@ def test_sources_and_features_are_trained_once(
     images.gan("photographs")
     images.vae("other classes")
     assert made == {path.name: path.stat().st_mtime_ns for path in place.folder.iterdir()}
+
+
+def test_photographs_are_read_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    generative_transfer._photographs.cache_clear()
+    read: list[str] = []
+
+    def reading(name: str, root: Path) -> Data:
+        read.append(name)
+        return load(name, root)
+
+    monkeypatch.setattr(generative_transfer.data, "load", reading)
+    for _ in range(2):
+        _measure("VAE,source=photographs,images=20,steps=300", place)
+    assert read.count(QUICK["unrelated"]) == 1
 
 
 def test_no_source_is_trained_for_rows_from_scratch(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -134,11 +136,18 @@ class _Images:
     def _source(self, source: str) -> ImageSet:
         if source == "other classes":
             return self._train.only(SOURCE_CLASSES).unlabelled()
-        images = data.load(self.settings["unrelated"], self._place.data_root).train.grey()
-        return _middle(images, self._train.shape[1]).unlabelled()
+        size = self._train.shape[1]
+        return _photographs(self.settings["unrelated"], self._place.data_root, size)
 
     def _sized(self, images: ImageSet) -> ImageSet:
         return images.resize(self.settings["size"])
+
+
+@lru_cache
+def _photographs(name: str, data_root: Path, size: int) -> ImageSet:
+    """Grey squares from the middle of photographs."""
+    # Read once a worker, not once a cell: it takes longer than to teach a generator.
+    return _middle(data.load(name, data_root).train.grey(), size).unlabelled()
 
 
 def _repeated(images: ImageSet, count: int) -> ImageSet:
