@@ -25,12 +25,17 @@ def test_an_image_grid_holds_every_image_and_hides_the_rest() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_images_are_drawn_as_they_are(channels: int) -> None:
-    images = torch.rand(2, channels, 8, 8)
+def test_images_of_a_row_are_drawn_as_they_are_with_white_between(channels: int) -> None:
+    images = torch.rand(3, channels, 8, 8)
     figure = figures.image_rows({"first": images[:1], "second": images[1:]})
-    drawn = torch.as_tensor(figure.axes[1].images[0].get_array())
-    expected = images[1, 0] if channels == 1 else images[1].permute(1, 2, 0)
-    torch.testing.assert_close(drawn, expected)
+    first, second = (torch.as_tensor(axis.images[0].get_array()) for axis in figure.axes)
+    left, right = (images[1:, 0] if channels == 1 else images[1:].permute(0, 2, 3, 1)).unbind()
+    torch.testing.assert_close(second[:, :8], left)
+    torch.testing.assert_close(second[:, 9:], right)
+    assert (second[:, 8] == 1).all()
+    assert first.shape == second.shape
+    assert (first[:, 8:] == 1).all()
+    assert [axis.texts[0].get_text() for axis in figure.axes] == ["first", "second"]
 
 
 def test_curves_draw_mean_and_range() -> None:
@@ -85,7 +90,7 @@ def test_the_manifold_lays_images_out_by_their_latents() -> None:
 def test_a_traversal_sweeps_one_dimension_a_row() -> None:
     model = mlp_vae((1, 4, 4), (), 3)
     figure = figures.traversals(model, torch.rand(1, 1, 4, 4), [0, 2], steps=5)
-    assert len(figure.axes) == 10
+    assert [axis.images[0].get_array().shape for axis in figure.axes] == [(4, 5 * 4 + 4)] * 2
 
 
 def test_signed_images_put_zero_in_the_middle_and_use_the_full_range() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch.nn.functional import pad
 
 from latent_transfer.figures.style import new_figure
 
@@ -54,21 +55,23 @@ def image_rows(
         size: Inches an image.
     """
     columns = max(len(images) for images in rows.values())
-    figure, axes = new_figure(
-        len(rows), columns, size=(size * columns + 1.4, size * len(rows) + 0.3)
-    )
-    for row, (name, images) in enumerate(rows.items()):
-        row_axes = axes[row * columns : (row + 1) * columns]
-        for axis in row_axes:
-            axis.set_axis_off()
-        for axis, image in zip(row_axes, images, strict=False):
-            show_image(axis, image)
-        row_axes[0].text(
-            -0.15, 0.5, name, transform=row_axes[0].transAxes, ha="right", va="center", fontsize=9
-        )
+    figure, axes = new_figure(len(rows), size=(size * columns + 1.4, size * len(rows) + 0.3))
+    for axis, (name, images) in zip(axes, rows.items(), strict=True):
+        axis.set_axis_off()
+        show_image(axis, _side_by_side(images, columns))
+        axis.text(-0.01, 0.5, name, transform=axis.transAxes, ha="right", va="center", fontsize=9)
     if title:
         figure.suptitle(title, fontsize=11)
     return figure
+
+
+def _side_by_side(images: torch.Tensor, columns: int) -> torch.Tensor:
+    """N×C×H×W to one C×H×W' with white between the images and in the place of missing ones."""
+    # An axis for every image would take seconds to lay out and draw.
+    gap = max(1, images.shape[-1] // 14)
+    missing = images.new_ones(columns - len(images), *images.shape[1:])
+    spaced = pad(torch.cat([images, missing]), (0, gap), value=1)
+    return spaced.permute(1, 2, 0, 3).flatten(2)[..., :-gap]
 
 
 def show_image(axis: Axes, image: torch.Tensor) -> None:
