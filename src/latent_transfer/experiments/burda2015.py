@@ -41,11 +41,13 @@ def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
         binarize=True,
         checkpoint=place.folder / f"{row.label}-{seed}.safetensors",
         progress=False,
-        **settings[f"k={samples}"],
+        **settings["training"],
     )
     # One draw of the pixels for all rows and seeds, so that they answer the same question.
     test = loaded.test.binarized(torch.Generator().manual_seed(0))
-    return negative_log_likelihood(model, test, samples=settings["nll_samples"], seed=seed).mean
+    # A thousand latents at once fit the processor's cache: a quarter less time than five thousand.
+    chosen = {"samples": settings["nll_samples"], "samples_at_once": 10, "seed": seed}
+    return negative_log_likelihood(model, test, **chosen).mean
 
 
 def _new_model(train: ImageSet, settings: Settings) -> VAE:
@@ -102,7 +104,6 @@ TABLE = PaperTable(
             seeds=1 if samples == 50 else 3,
             paper={"mean": mean, "std": None},
             metric="nll_nats",
-            uses=("data", "hidden", "latent_size", "nll_samples", f"k={samples}"),
         )
         for method, samples, mean in PAPER
     ),
@@ -111,14 +112,11 @@ TABLE = PaperTable(
         "hidden": [200, 200],
         "latent_size": 50,
         "nll_samples": 5_000,
-        **{
-            f"k={samples}": {
-                "epochs": epochs,
-                "batch_size": 100,
-                "learning_rate": 2e-3,
-                "precision": "bfloat16",
-            }
-            for samples, epochs in ((1, 150), (5, 150), (50, 150))
+        "training": {
+            "epochs": 40,
+            "batch_size": 100,
+            "learning_rate": 3e-3,
+            "precision": "bfloat16",
         },
     },
     quick={
@@ -126,13 +124,10 @@ TABLE = PaperTable(
         "hidden": [30],
         "latent_size": 5,
         "nll_samples": 100,
-        **{
-            f"k={samples}": {"epochs": 3, "batch_size": 50, "learning_rate": 3e-3}
-            for samples in (1, 5, 50)
-        },
+        "training": {"epochs": 3, "batch_size": 50, "learning_rate": 3e-3},
     },
     deviations=(
-        "150 passes in batches of 100 with a learning rate that falls from 0.002 along a cosine, "
+        "40 passes in batches of 100 with a learning rate that falls from 0.003 along a cosine, "
         "instead of 3,280 passes in batches of 20 with a stepwise one from 0.001 to 0.0001.",
         "The layers run in bfloat16 while they are trained; likelihoods are in float32.",
         "All 60,000 training images are trained on, without a validation set; the authors' code "
