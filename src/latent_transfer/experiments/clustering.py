@@ -260,7 +260,8 @@ TABLE = PaperTable(
         "Pre-training is a VAE with a small weight of the KL, not stacked denoising autoencoders.",
         "Clusters are found on the training images and judged on the test images.",
         "Every seed counts. The paper's figure is that of one set of weights that its authors "
-        "published; the benchmark OpenDeepClustering reports 71.6 ± 4.4 over 20 seeds.",
+        "published; the maintainers of the benchmark OpenDeepClustering got 71.6 ± 4.4 over 20 "
+        "seeds and do not call it a result yet.",
         "With labels, they start the clusters at their classes' mean latents and serve for nothing "
         "else.",
     ),
