@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_transfer.files import write_atomically
+from latent_transfer._files import write_atomically
 
 
 def test_folders_are_made_and_old_content_is_replaced(tmp_path: Path) -> None:

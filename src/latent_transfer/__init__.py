@@ -14,20 +14,18 @@ from latent_transfer.session import Session, setup
 
 if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checkers and editors
     from latent_transfer import (
-        clustering,
-        continual,
+        comparison,
         data,
         densities,
-        distillation,
         errors,
         evaluation,
-        experiments,
         figures,
-        generation,
+        inference,
         models,
         nets,
         objectives,
-        semi_supervised,
+        papers,
+        records,
         training,
         transfer,
         widgets,
@@ -40,22 +38,20 @@ __version__ = "0.1.0"
 __all__ = [
     "Session",
     "claim",
-    "clustering",
-    "continual",
+    "comparison",
     "data",
     "densities",
-    "distillation",
     "errors",
     "evaluation",
-    "experiments",
     "figures",
     "fit",
-    "generation",
+    "inference",
     "models",
     "nets",
     "objectives",
+    "papers",
     "recorded",
-    "semi_supervised",
+    "records",
     "setup",
     "training",
     "transfer",
@@ -75,4 +71,4 @@ def __getattr__(name: str) -> ModuleType | object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted(__all__)

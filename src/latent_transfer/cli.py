@@ -22,15 +22,15 @@ from rich.console import Console
 from rich.table import Table
 
 from latent_transfer import data
+from latent_transfer._files import write_atomically
 from latent_transfer.errors import CheckpointError, DataError, TrainingDiverged
-from latent_transfer.files import write_atomically
 from latent_transfer.records import recorded
 from latent_transfer.session import find_data_root, find_profile
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from latent_transfer.experiments.tables import PaperTable
+    from latent_transfer.papers.table import PaperTable
 
 #: Errors whose message is meant for the user as it stands.
 FORESEEN = (
@@ -164,15 +164,15 @@ def compare(
     same command goes on from there. With the defaults and a thousand test images it takes two
     to three minutes on one CPU core.
     """
-    from latent_transfer import experiments
+    from latent_transfer import comparison
 
-    settings = experiments.FourWays(
+    settings = comparison.FourWays(
         source, target, _numbers(labels), seeds, size, pretraining_steps, steps, augment
     )
     place = out or Path(f"compare-{settings.slug}")
     with _going_on_from(place):
-        outcome = experiments.compare_four_ways(settings, place, root=root)
-    report, results = experiments.write_report(outcome, place)
+        outcome = comparison.compare_four_ways(settings, place, root=root)
+    report, results = comparison.write_report(outcome, place)
     print(f"{outcome.verdict}\nReport: {report}\nNumbers: {results}")
 
 
@@ -213,10 +213,10 @@ def reproduce(
     Workers of a Dask cluster need one thread each, this package, and the output folder and the
     data root under the same paths: dask worker ADDRESS --nthreads 1.
     """
-    from latent_transfer.experiments import sweep, tables
+    from latent_transfer.papers import sweep, table
 
     if list_tables or name is None:
-        _list_tables([tables.find_table(known) for known in tables.TABLES])
+        _list_tables([table.find_table(known) for known in table.TABLES])
         return
     chosen = sweep.Sweep(name, seeds, tuple(only or ()), workers, scheduler, quick)
     place = out or Path(f"reproduce-{name}{'-quick' if quick else ''}")

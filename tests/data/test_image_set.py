@@ -95,7 +95,7 @@ class TestDataset:
         loaded = list(DataLoader(data, batch_size=4))
         own = list(data.batches(4))
         assert [len(labels) for _, labels in loaded] == [4, 4, 2]
-        for (images, labels), (own_images, own_labels) in zip(loaded, own, strict=True):
+        for (images, labels), (own_images, own_labels, *_) in zip(loaded, own, strict=True):
             assert torch.equal(images, own_images)
             assert torch.equal(labels, own_labels)
 
@@ -219,7 +219,7 @@ class TestPixels:
         assert data.rgb().shape == (3, 6, 6)
         assert torch.equal(data.rgb().grey().images, data.images)
         assert data.grey() is data
-        batch, _ = next(data.rgb().batches(8))
+        batch, *_ = next(data.rgb().batches(8))
         assert batch.flatten(1).shape == (8, 108)
 
     def test_conform_settles_channels_and_size(self):
@@ -260,17 +260,17 @@ class TestBatches:
     def test_unshuffled_batches_are_the_set_in_order(self):
         data = make_set(10)
         batches = list(data.batches(4))
-        assert [len(images) for images, _ in batches] == [4, 4, 2]
-        assert torch.equal(torch.cat([images for images, _ in batches]), data.pixels())
-        assert torch.equal(torch.cat([labels for _, labels in batches]), data.labels)
+        assert [len(images) for images, *_ in batches] == [4, 4, 2]
+        assert torch.equal(torch.cat([images for images, *_ in batches]), data.pixels())
+        assert torch.equal(torch.cat([batch.labels for batch in batches]), data.labels)
         assert batches[0][0].dtype == torch.float32
         assert batches[0][0].max() <= 1
 
     def test_shuffled_batches_cover_the_set_once_with_their_labels(self):
         data = make_set(30)
         batches = list(data.batches(7, shuffle=True, generator=seeded()))
-        images = torch.cat([images for images, _ in batches])
-        labels = torch.cat([labels for _, labels in batches])
+        images = torch.cat([images for images, *_ in batches])
+        labels = torch.cat([batch.labels for batch in batches])
         assert not torch.equal(images, data.pixels())
         place = (images[:, None] == data.pixels()[None]).flatten(2).all(2).int().argmax(1)
         assert sorted(place.tolist()) == list(range(30))
@@ -281,7 +281,7 @@ class TestBatches:
 
         def pass_with(generator):
             batches = data.batches(8, shuffle=True, binarize=True, generator=generator)
-            return torch.cat([images for images, _ in batches])
+            return torch.cat([images for images, *_ in batches])
 
         generator = seeded(3)
         first, second = pass_with(generator), pass_with(generator)
@@ -302,16 +302,16 @@ class TestBatches:
     def test_black_stays_black_and_white_stays_white(self):
         images = torch.tensor([0, 255], dtype=torch.uint8).repeat(50_000).view(1, 1, 250, 400)
         data = ImageSet(images, torch.tensor([0]), ("x",))
-        drawn, _ = next(data.batches(1, binarize=True, generator=seeded()))
+        drawn, *_ = next(data.batches(1, binarize=True, generator=seeded()))
         assert torch.equal(drawn, data.pixels())
 
     def test_fixed_binarisation_never_changes(self):
         fixed = make_set().binarized(seeded())
         assert fixed.images.unique().tolist() == [0, 255]
-        one, two = (torch.cat([x for x, _ in fixed.batches(7)]) for _ in range(2))
+        one, two = (torch.cat([x for x, *_ in fixed.batches(7)]) for _ in range(2))
         assert torch.equal(one, two)
         # drawing again from 0 and 255 keeps them
-        again = torch.cat([x for x, _ in fixed.batches(7, binarize=True, generator=seeded(5))])
+        again = torch.cat([x for x, *_ in fixed.batches(7, binarize=True, generator=seeded(5))])
         assert torch.equal(one, again)
         assert torch.equal(fixed.images, make_set().binarized(seeded()).images)
 
@@ -323,14 +323,14 @@ class TestBatches:
             return 1 - images
 
         data = make_set(10)
-        flipped = torch.cat([images for images, _ in data.batches(6, transform=transform)])
+        flipped = torch.cat([images for images, *_ in data.batches(6, transform=transform)])
         assert shapes == [(6, 1, 6, 6), (4, 1, 6, 6)]
         torch.testing.assert_close(flipped, 1 - data.pixels())
 
     def test_a_batch_may_be_changed_in_place(self):
         data = make_set()
         before = data.images.clone()
-        for images, _ in data.batches(10):
+        for images, *_ in data.batches(10):
             images.zero_()
         assert torch.equal(data.images, before)
 
@@ -352,7 +352,7 @@ class TestOnAGpu:
         def one_pass():
             generator = seeded(4)
             batches = data.batches(20, shuffle=True, binarize=True, generator=generator)
-            return torch.cat([images for images, _ in batches])
+            return torch.cat([images for images, *_ in batches])
 
         first = one_pass()
         assert first.device.type == "cuda"

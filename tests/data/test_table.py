@@ -19,7 +19,7 @@ def make_table(rows: int = 12, columns: int = 3) -> Table:
 class TestTable:
     def test_rows_are_images_of_one_pixel_with_their_own_values(self):
         table = make_table()
-        batch, labels = next(table.batches(5))
+        batch, labels, *_ = next(table.batches(5))
         assert batch.shape == (5, 3, 1, 1)
         assert torch.equal(batch.flatten(1), table.values[:5])
         assert torch.equal(labels, table.labels[:5])
@@ -30,7 +30,7 @@ class TestTable:
     def test_what_a_loss_does_in_place_leaves_the_table_alone(self):
         table = make_table()
         before = table.values.clone()
-        for batch, _ in table.batches(5):
+        for batch, *_ in table.batches(5):
             batch.zero_()
         table.pixels().zero_()
         table[0][0].zero_()
@@ -50,7 +50,7 @@ class TestTable:
         table = make_table()
         generator = torch.Generator().manual_seed(1)
         batches = table.batches(5, shuffle=True, generator=generator)
-        seen = torch.cat([batch for batch, _ in batches]).flatten(1)
+        seen = torch.cat([batch.images for batch in batches]).flatten(1)
         assert not torch.equal(seen, table.values)
         assert torch.equal(seen.sort(0).values, table.values.sort(0).values)
 

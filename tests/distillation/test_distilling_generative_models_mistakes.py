@@ -9,13 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from latent_transfer.continual import class_tasks, join, learn_in_turn
 from latent_transfer.data import ImageSet
-from latent_transfer.distillation import draw_transfer_set
 from latent_transfer.evaluation import evidence_bound
 from latent_transfer.models import VAE, mlp_m2, mlp_vae
 from latent_transfer.objectives import bernoulli_divergence, decoder_divergence, negative_elbo
-from latent_transfer.training import fit
+from latent_transfer.training import class_tasks, draw_transfer_set, fit, join, learn_in_turn
 
 SHAPE = (1, 3, 3)
 

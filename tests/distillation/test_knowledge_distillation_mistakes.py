@@ -6,8 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from latent_transfer.data import ImageSet
-from latent_transfer.distillation import distil
+from latent_transfer.data import Batch, ImageSet
 from latent_transfer.evaluation import predict_logits
 from latent_transfer.models import mlp_classifier
 from latent_transfer.objectives import (
@@ -17,7 +16,7 @@ from latent_transfer.objectives import (
     soft_cross_entropy,
     soft_targets,
 )
-from latent_transfer.training import Batch, fit
+from latent_transfer.training import distil, fit
 
 SHAPE, CLASSES = (1, 4, 4), 10
 
@@ -81,12 +80,13 @@ def test_the_square_keeps_the_gradient_s_size() -> None:
 def test_the_mixture_has_the_square_in_it() -> None:
     model, images = _classifier(0), _images()
     teacher = 5 * torch.randn(len(images), CLASSES, generator=torch.Generator().manual_seed(1))
+    batch = Batch(images.pixels(), images.labels)
     terms = distillation_loss(
-        model, images.pixels(), images.labels, teacher, temperature=20.0, label_weight=0.5
+        model, batch, teacher_logits=teacher, temperature=20.0, label_weight=0.5
     )
     log_q = (model(images.pixels()) / 20).log_softmax(-1)
     soft = 400 * nn.KLDivLoss(reduction="batchmean")(log_q, (teacher / 20).softmax(-1))
-    hard = classification_loss(model, images.pixels(), images.labels)["loss"]
+    hard = classification_loss(model, batch)["loss"]
     torch.testing.assert_close(terms["loss"], (soft + hard) / 2)
 
 
@@ -138,4 +138,4 @@ def test_a_transfer_depends_on_its_source() -> None:
 
 
 def _label_loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-    return classification_loss(model, batch.images, batch.labels)
+    return classification_loss(model, batch)

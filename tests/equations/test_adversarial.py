@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from latent_transfer.data import ImageSet
 from latent_transfer.models import GAN, conv_gan, feature_autoencoder, mlp_gan
 from latent_transfer.nets import small_vgg_features
 from latent_transfer.objectives import (
@@ -19,6 +20,7 @@ from latent_transfer.objectives import (
     gradient_penalty,
     hinge_loss,
 )
+from latent_transfer.training import fit_gan
 
 SCORES = torch.linspace(-8, 8, 9, dtype=torch.float64)
 
@@ -138,10 +140,11 @@ def test_moving_average_takes_in_the_weights_of_every_step() -> None:
 
 def test_moving_average_moves_in_training_only() -> None:
     gan: GAN = mlp_gan((1, 2, 2), (3,), 2)
-    adversarial_loss(gan.eval(), torch.rand(2, 1, 2, 2))
-    assert gan.average.n_averaged == 0
     adversarial_loss(gan.train(), torch.rand(2, 1, 2, 2))
-    assert gan.average.n_averaged == 1
+    assert gan.average.n_averaged == 0  # a loss moves nothing
+    images = ImageSet.from_pixels(torch.rand(6, 1, 2, 2), torch.zeros(6).long(), ("any",))
+    fit_gan(gan, images, epochs=2, batch_size=2, progress=False)
+    assert gan.average.n_averaged == 6
 
 
 @pytest.mark.equation("eq-adversarial-reconstruction")

@@ -10,8 +10,8 @@ from torch import nn
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 from torch.nn import functional as F
 
+from latent_transfer.data import Batch
 from latent_transfer.densities import Gaussian
-from latent_transfer.distillation import bias_for_share
 from latent_transfer.evaluation import calibration_error
 from latent_transfer.models import VAE, mlp_vae
 from latent_transfer.objectives import (
@@ -27,6 +27,7 @@ from latent_transfer.objectives import (
     soft_cross_entropy,
     soft_targets,
 )
+from latent_transfer.training import bias_for_share
 
 CLASSES = 5
 
@@ -123,7 +124,11 @@ def test_objective_mixes_teacher_and_labels(label_weight: float) -> None:
     student, teacher = _logits(0), _logits(1)
     labels = torch.tensor([0, 4, 2, 2, 1, 3, 0])
     terms = distillation_loss(
-        nn.Identity(), student, labels, teacher, temperature=3.0, label_weight=label_weight
+        nn.Identity(),
+        Batch(student, labels),
+        teacher_logits=teacher,
+        temperature=3.0,
+        label_weight=label_weight,
     )
     p, log_q = (teacher / 3).softmax(-1), (student / 3).log_softmax(-1)
     soft = 9 * F.kl_div(log_q, p, reduction="batchmean")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from latent_transfer.continual import forgetting
+from latent_transfer.training import forgetting
 
 
 def _table(tasks: int, seed: int) -> torch.Tensor:

@@ -11,6 +11,7 @@ from scipy import stats
 from torch import nn
 from torch.distributions import Bernoulli, Categorical, Normal, kl_divergence
 
+from latent_transfer.data import Batch
 from latent_transfer.densities import Gaussian
 from latent_transfer.models import M2, PredictedGaussianLikelihood, mlp_m2
 from latent_transfer.nets import ConditionalMLP
@@ -180,7 +181,9 @@ def test_objective_is_the_paper_s_sum_over_the_number_of_images(
     log_beliefs = torch.log(model(few).softmax(-1))[torch.arange(8), labels]
     alpha = 0.1 * 20  # the paper's 0.1·N with N = 20 images
     total = total - alpha * log_beliefs.mean()
-    terms = semi_supervised_loss(model, few, labels, many, label_weight=0.1, labelled_share=8 / 20)
+    terms = semi_supervised_loss(
+        model, many, labelled=Batch(few, labels), label_weight=0.1, labelled_share=8 / 20
+    )
     torch.testing.assert_close(terms["loss"], total / 20)
 
 
@@ -195,7 +198,7 @@ def test_a_heavier_kl_costs_its_excess(monkeypatch: pytest.MonkeyPatch) -> None:
     excess = labelled_bound(model, images) - labelled_bound(model, images, beta=3.0)
     torch.testing.assert_close(excess, 2 * kl)
     labels, weights = torch.tensor([0, 1, 2, 0]), {"label_weight": 0.5, "labelled_share": 0.25}
-    terms = semi_supervised_loss(model, images, labels, images, beta=3.0, **weights)
+    terms = semi_supervised_loss(model, images, labelled=Batch(images, labels), beta=3.0, **weights)
     assert terms["labelled"].item() == pytest.approx(
         -labelled_bound(model, images, labels, beta=3.0).mean().item()
     )
@@ -211,10 +214,11 @@ def test_the_labelled_bound_alone_teaches_the_classifier_nothing() -> None:
     model = mlp_m2((1, 4, 4), classes=4, hidden=(6,), latent_size=2)
     images, labels = torch.rand(8, 1, 4, 4), torch.arange(4).repeat(2)
     settings = {"labelled_share": 1.0, "label_weight": 0.0}
-    semi_supervised_loss(model, images, labels, images, **settings)["loss"].backward()
+    few = Batch(images, labels)
+    semi_supervised_loss(model, images, labelled=few, **settings)["loss"].backward()
     gradients = [p.grad for p in model.classifier.parameters()]
     assert all(g is not None and not g.any() for g in gradients)
     model.zero_grad()
     settings["label_weight"] = 1.0
-    semi_supervised_loss(model, images, labels, images, **settings)["loss"].backward()
+    semi_supervised_loss(model, images, labelled=few, **settings)["loss"].backward()
     assert all(p.grad is not None and p.grad.any() for p in model.classifier.parameters())

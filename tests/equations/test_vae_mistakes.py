@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Batch, ImageSet
 from latent_transfer.evaluation import evidence_bound
 from latent_transfer.models import mlp_vae
 from latent_transfer.objectives import negative_elbo
-from latent_transfer.training import Batch, fit
+from latent_transfer.training import fit
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from torch import nn
 
 from latent_transfer.data import load
 from latent_transfer.evaluation import (
-    FeatureSpace,
     classification_error,
     copying,
     density_coverage,
@@ -17,8 +16,8 @@ from latent_transfer.evaluation import (
     nearest,
     precision_recall,
     real_against_real,
-    train_feature_space,
 )
+from latent_transfer.training import FeatureSpace, train_feature_space
 
 
 def _normal(count: int, size: int, seed: int) -> torch.Tensor:

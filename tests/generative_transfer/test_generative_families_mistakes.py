@@ -10,7 +10,7 @@ from sklearn.mixture import GaussianMixture
 
 from latent_transfer import data, evaluation, models
 from latent_transfer.data import ImageSet
-from latent_transfer.evaluation import FeatureSpace
+from latent_transfer.training import FeatureSpace
 
 
 @pytest.fixture(scope="module")

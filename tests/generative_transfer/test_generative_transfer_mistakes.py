@@ -16,7 +16,8 @@ from latent_transfer.evaluation import (
 )
 from latent_transfer.models import feature_autoencoder, mlp_gan
 from latent_transfer.nets import small_vgg_features
-from latent_transfer.objectives import adversarial_loss, squared_error
+from latent_transfer.objectives import squared_error
+from latent_transfer.training import fit_gan
 from latent_transfer.transfer import initialise_from, mix
 
 
@@ -106,7 +107,8 @@ def test_what_is_generated_comes_from_the_average() -> None:
 def test_training_feeds_the_average_and_a_move_takes_it_along() -> None:
     torch.manual_seed(0)
     source, target = (mlp_gan((1, 2, 2), (4,), 2) for _ in range(2))
-    adversarial_loss(source.train(), torch.rand(6, 1, 2, 2))
+    images = ImageSet.from_pixels(torch.rand(6, 1, 2, 2), torch.zeros(6).long(), ("any",))
+    fit_gan(source, images, epochs=1, progress=False)
     assert source.average.n_averaged == 1
     initialise_from(source, target, ["generator", "average", "discriminator"])
     drawn = [gan.generate(4, torch.Generator().manual_seed(0)) for gan in (source, target)]

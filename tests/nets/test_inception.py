@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from latent_transfer import _torchvision
-from latent_transfer.evaluation import FeatureSpace
 from latent_transfer.nets import inception_features
+from latent_transfer.training import FeatureSpace
 
 
 def test_features_are_those_below_the_last_layer_of_torchvision(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from latent_transfer import objectives
+from latent_transfer.data import Batch
 from latent_transfer.densities import bernoulli_log_density
 from latent_transfer.models import mlp_autoencoder, mlp_vae, sparse_autoencoder
 
@@ -123,6 +124,6 @@ def test_the_classification_loss_averages_and_counts_errors() -> None:
     logits = torch.tensor([[2.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
     labels = torch.tensor([0, 1, 1, 1])
     images = torch.rand(4, *SHAPE)
-    terms = objectives.classification_loss(lambda _: logits, images, labels)  # type: ignore[arg-type]
+    terms = objectives.classification_loss(lambda _: logits, Batch(images, labels))  # type: ignore[arg-type]
     assert terms["error"].item() == 25
     assert terms["loss"].item() == pytest.approx(F.cross_entropy(logits, labels).item())

@@ -9,9 +9,9 @@ import pytest
 from scipy.stats import t
 
 import latent_transfer as lt
-from latent_transfer.experiments.cells import used_settings
-from latent_transfer.experiments.tables import Place, find_table
-from latent_transfer.randomness import seeded
+from latent_transfer._random import seeded
+from latent_transfer.papers.cells import used_settings
+from latent_transfer.papers.table import Place, find_table
 from latent_transfer.records import recorded_names
 from latent_transfer.session import find_data_root
 

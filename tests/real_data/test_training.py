@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 import latent_transfer as lt
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Batch, ImageSet
 from latent_transfer.evaluation import evidence_bound
 from latent_transfer.objectives import negative_elbo
-from latent_transfer.training import Batch
 
 pytestmark = pytest.mark.real_data
 

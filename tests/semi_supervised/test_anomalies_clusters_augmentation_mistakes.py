@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 
 from latent_transfer import data, evaluation, models, objectives, training, transfer
+from latent_transfer._random import seeded
 from latent_transfer.data import ImageSet
 from latent_transfer.evaluation import anomaly_scores, auroc
-from latent_transfer.randomness import seeded
-from latent_transfer.semi_supervised import fit_semi_supervised
+from latent_transfer.training import fit_semi_supervised
 
 
 def test_cluster_numbers_are_no_class_numbers() -> None:
@@ -105,7 +105,7 @@ def _classifier(images: ImageSet, transform: training.Transform | None = None) -
     training.fit(
         model,
         images,
-        lambda model, batch: objectives.classification_loss(model, batch.images, batch.labels),
+        lambda model, batch: objectives.classification_loss(model, batch),
         epochs=max(1, 200 * 30 // len(images)),
         batch_size=30,
         learning_rate=3e-3,

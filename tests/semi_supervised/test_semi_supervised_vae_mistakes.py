@@ -10,11 +10,10 @@ from torch import nn
 from torch.distributions import MultivariateNormal, kl_divergence
 
 from latent_transfer import data
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Batch, ImageSet
 from latent_transfer.models import LinearGaussian, mlp_m2, mlp_vae
 from latent_transfer.objectives import labelled_bound, negative_elbo, unlabelled_bound
-from latent_transfer.semi_supervised import fit_semi_supervised
-from latent_transfer.training import Batch, fit
+from latent_transfer.training import fit, fit_semi_supervised
 
 SHAPE, NAMES = (1, 4, 4), ("a", "b", "c")
 

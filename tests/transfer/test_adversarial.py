@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Batch, ImageSet
 from latent_transfer.models import Classifier
 from latent_transfer.nets import MLPEncoder
-from latent_transfer.training import Batch
 from latent_transfer.transfer import (
     DomainAdversarial,
     domain_adversarial_loss,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from latent_transfer.randomness import seeded
+from latent_transfer._random import seeded
 from latent_transfer.transfer import flips_and_crops
 
 

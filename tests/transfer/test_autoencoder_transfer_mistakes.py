@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from latent_transfer._random import seeded
 from latent_transfer.data import ImageSet
 from latent_transfer.evaluation import Estimate, balanced_error
 from latent_transfer.models import Classifier, conv_autoencoder
 from latent_transfer.nets import ConvDecoder
 from latent_transfer.objectives import squared_error
-from latent_transfer.randomness import seeded
 from latent_transfer.transfer import (
     Recipe,
     compare,

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from latent_transfer._random import seeded
 from latent_transfer.data import ImageSet
-from latent_transfer.randomness import seeded
 from latent_transfer.transfer import Recipe, Task, compare
 
 RECIPE = Recipe(

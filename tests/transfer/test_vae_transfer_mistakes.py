@@ -7,11 +7,11 @@ import math
 import pytest
 import torch
 
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Batch, ImageSet
 from latent_transfer.models import VAE, Classifier, mlp_vae
 from latent_transfer.nets import MLPDecoder, MLPEncoder
 from latent_transfer.objectives import classification_loss, negative_elbo
-from latent_transfer.training import Batch, fit
+from latent_transfer.training import fit
 from latent_transfer.transfer import (
     compare,
     extract_features,
@@ -94,7 +94,7 @@ def test_a_short_trained_head_is_mostly_its_random_start(source: VAE, images: Im
     fit(
         model,
         images,
-        lambda model, batch: classification_loss(model, batch.images, batch.labels),
+        lambda model, batch: classification_loss(model, batch),
         epochs=steps,
         batch_size=60,
         learning_rate=rate,

@@ -9,11 +9,10 @@ import torch
 from torch import nn
 
 from latent_transfer import fit
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Batch, ImageSet
 from latent_transfer.evaluation import classification_error
 from latent_transfer.models import Classifier
 from latent_transfer.objectives import classification_loss
-from latent_transfer.training import Batch
 from latent_transfer.transfer import (
     Task,
     compare,
@@ -39,7 +38,7 @@ def _images(count: int, seed: int) -> ImageSet:
 
 
 def _loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-    return dict(classification_loss(model, batch.images, batch.labels))
+    return dict(classification_loss(model, batch))
 
 
 def _classifier(seed: int) -> Classifier:

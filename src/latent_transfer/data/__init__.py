@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from latent_transfer.data.batch import Batch
 from latent_transfer.data.catalogue import CATALOGUE, TABLES, Data, Entry
 from latent_transfer.data.image_set import ImageSet
 from latent_transfer.data.loading import fetch, load, names, where
@@ -14,6 +15,7 @@ from latent_transfer.data.table import Table, load_table
 __all__ = [
     "CATALOGUE",
     "TABLES",
+    "Batch",
     "Data",
     "Entry",
     "ImageSet",

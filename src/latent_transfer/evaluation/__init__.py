@@ -11,7 +11,6 @@ from latent_transfer.evaluation.calibration import agreement, calibration_error
 from latent_transfer.evaluation.classification import (
     balanced_error,
     classification_error,
-    predict_logits,
 )
 from latent_transfer.evaluation.clustering import (
     clustering_accuracy,
@@ -28,7 +27,6 @@ from latent_transfer.evaluation.estimates import Estimate
 from latent_transfer.evaluation.features import few_label_errors, linear_probe, subspace_angle
 from latent_transfer.evaluation.generators import (
     DensityCoverage,
-    FeatureSpace,
     PrecisionRecall,
     copying,
     density_coverage,
@@ -37,9 +35,8 @@ from latent_transfer.evaluation.generators import (
     nearest,
     precision_recall,
     real_against_real,
-    train_feature_space,
 )
-from latent_transfer.evaluation.latents import active_units, encode, kl_per_dimension
+from latent_transfer.evaluation.latents import active_units, kl_per_dimension
 from latent_transfer.evaluation.likelihood import (
     amortisation_gap,
     evidence_bound,
@@ -48,11 +45,11 @@ from latent_transfer.evaluation.likelihood import (
     reconstruction_error,
 )
 from latent_transfer.evaluation.samples import energy_distance
+from latent_transfer.inference import encode, predict_logits
 
 __all__ = [
     "DensityCoverage",
     "Estimate",
-    "FeatureSpace",
     "PrecisionRecall",
     "active_units",
     "agreement",
@@ -87,7 +84,6 @@ __all__ = [
     "reconstruction_error",
     "reconstruction_probability",
     "subspace_angle",
-    "train_feature_space",
     "unigram",
     "unigram_perplexity",
     "vae_perplexity",

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from latent_transfer.data import ImageSet
+from latent_transfer.inference import over
 from latent_transfer.models import VAE
 from latent_transfer.objectives import (
     elbo,
@@ -18,7 +19,6 @@ from latent_transfer.objectives import (
     importance_weighted_bound,
     log_importance_weights,
 )
-from latent_transfer.randomness import seeded
 
 #: Bytes of every PNG that say nothing about its pixels: signature, header, chunk frames, end.
 PNG_OVERHEAD = 57
@@ -48,22 +48,21 @@ def anomaly_scores(
         batch_size: Images at once.
 
     Returns:
-        N scores, on the CPU.
+        N scores.
 
     Raises:
         ValueError: For another kind.
     """
     if kind not in _SCORES:
         raise ValueError(f"kind must be one of {', '.join(_SCORES)}, not {kind!r}.")
-    model.eval()
-    device = next(model.parameters()).device
-    scores = []
-    with torch.no_grad(), seeded(seed, device) as generator:
-        for pixels, _ in images.to(device).batches(
-            batch_size, generator=generator, binarize=binarize
-        ):
-            scores.append(_SCORES[kind](model, pixels, samples).cpu())
-    return torch.cat(scores)
+    return over(
+        model,
+        images,
+        lambda pixels: _SCORES[kind](model, pixels, samples),
+        batch_size=batch_size,
+        binarize=binarize,
+        seed=seed,
+    )
 
 
 def reconstruction_probability(model: VAE, images: torch.Tensor, samples: int = 10) -> torch.Tensor:

@@ -7,20 +7,7 @@ from torch import nn
 
 from latent_transfer.data import ImageSet
 from latent_transfer.evaluation.estimates import Estimate
-
-
-@torch.no_grad()
-def predict_logits(model: nn.Module, images: ImageSet, *, batch_size: int = 500) -> torch.Tensor:
-    """Class logits of a whole set, N×K, with the model in evaluation mode.
-
-    Args:
-        model: B×C×H×W to logits B×K.
-        images: N images.
-        batch_size: Images at once.
-    """
-    model.eval()
-    device = next(model.parameters()).device
-    return torch.cat([model(pixels) for pixels, _ in images.to(device).batches(batch_size)])
+from latent_transfer.inference import predict_logits
 
 
 def classification_error(model: nn.Module, images: ImageSet) -> Estimate:

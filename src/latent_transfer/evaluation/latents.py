@@ -5,25 +5,9 @@ from __future__ import annotations
 import torch
 
 from latent_transfer.data import ImageSet
-from latent_transfer.densities import Gaussian
+from latent_transfer.inference import encode
 from latent_transfer.models import VAE
 from latent_transfer.objectives import gaussian_kl_per_dimension
-
-
-@torch.no_grad()
-def encode(model: VAE, images: ImageSet, *, batch_size: int = 500) -> Gaussian:
-    """q(z | x) of a whole set: means and log-variances, N×D each. No decoder, no noise.
-
-    Args:
-        model: The VAE.
-        images: N images.
-        batch_size: Images at once.
-    """
-    model.eval()
-    device = next(model.parameters()).device
-    beliefs = [model.posterior(pixels) for pixels, _ in images.to(device).batches(batch_size)]
-    means, log_variances = zip(*beliefs, strict=True)
-    return Gaussian(torch.cat(means), torch.cat(log_variances))
 
 
 def kl_per_dimension(model: VAE, images: ImageSet) -> torch.Tensor:

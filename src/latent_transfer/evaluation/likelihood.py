@@ -7,17 +7,18 @@ from math import log
 
 import torch
 
+from latent_transfer._random import seeded
 from latent_transfer.data import ImageSet
 from latent_transfer.densities import Gaussian
 from latent_transfer.evaluation.estimates import Estimate
 from latent_transfer.models import NADE, VAE, Autoencoder
+from latent_transfer.nets import device_of
 from latent_transfer.objectives import (
     elbo,
     gaussian_kl,
     log_importance_weights,
     squared_error,
 )
-from latent_transfer.randomness import seeded
 from latent_transfer.training import cosine_schedule
 
 
@@ -168,7 +169,7 @@ def amortisation_gap(
         seed: Decides every draw.
     """
     model.eval()
-    device = next(model.parameters()).device
+    device = device_of(model)
     pixels = images.to(device).pixels()
     with seeded(seed, device):
         with torch.no_grad():
@@ -209,9 +210,7 @@ def _elbo(model: VAE, pixels: torch.Tensor, belief: Gaussian, samples: int) -> t
 def _batches(
     model: VAE | Autoencoder | NADE, images: ImageSet, batch_size: int, binarize: bool, seed: int
 ) -> Iterator[torch.Tensor]:
-    device = next(model.parameters()).device
+    device = device_of(model)
     with seeded(seed, device) as generator:
-        for pixels, _ in images.to(device).batches(
-            batch_size, generator=generator, binarize=binarize
-        ):
-            yield pixels
+        for batch in images.to(device).batches(batch_size, generator=generator, binarize=binarize):
+            yield batch.images

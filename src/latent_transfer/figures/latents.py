@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from latent_transfer.figures.images import image_rows, show_image
 from latent_transfer.figures.style import COLOURS, MARKERS, new_figure
 from latent_transfer.models import VAE
+from latent_transfer.nets import device_of
 
 
 def latent_scatter(
@@ -58,7 +59,7 @@ def manifold(model: VAE, *, size: int = 15, title: str = "") -> Figure:
     quantiles = (torch.arange(size) + 0.5) / size
     ticks = torch.special.ndtri(quantiles)  # the prior's quantiles: equal mass between neighbours
     down, across = torch.meshgrid(ticks.flip(0), ticks, indexing="ij")
-    latents = torch.stack([across, down], -1).to(next(model.parameters()).device)  # S×S×2
+    latents = torch.stack([across, down], -1).to(device_of(model))  # S×S×2
     images = model.likelihood.mean(model.decode(latents)).cpu()  # S×S×C×H×W
     canvas = images.permute(2, 0, 3, 1, 4).flatten(3, 4).flatten(1, 2)  # C×S·H×S·W
     figure, (axis,) = new_figure(size=(5.6, 5.8))

@@ -26,6 +26,7 @@ from latent_transfer.models.product_of_experts import (
     mlp_multimodal_vae,
     product_of_experts,
 )
+from latent_transfer.models.protocols import Generates, HasDensity, HasPosterior
 from latent_transfer.models.semi_supervised import M1M2, M2, mlp_m2, stack_m2
 from latent_transfer.models.solvable import DiscreteMixture, LinearGaussian
 from latent_transfer.models.vade import VaDE
@@ -44,6 +45,9 @@ __all__ = [
     "Classifier",
     "DiscreteMixture",
     "GaussianLikelihood",
+    "Generates",
+    "HasDensity",
+    "HasPosterior",
     "Likelihood",
     "LinearGaussian",
     "MultimodalVAE",

@@ -15,6 +15,7 @@ from latent_transfer.nets import (
     MLPDecoder,
     MLPEncoder,
     Shape,
+    device_of,
     normalise_spectra,
 )
 
@@ -86,7 +87,7 @@ class GAN(nn.Module):
 
     @property
     def _device(self) -> torch.device:
-        return next(self.generator.parameters()).device
+        return device_of(self.generator)
 
 
 def conv_gan(

@@ -9,7 +9,7 @@ from torch import nn
 
 from latent_transfer.densities import Gaussian, standard_normal_log_density
 from latent_transfer.models.likelihoods import BernoulliLikelihood, Likelihood
-from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape
+from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape, device_of
 
 
 class VAE(nn.Module):
@@ -63,7 +63,7 @@ class VAE(nn.Module):
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Expected images at ``count`` draws from the prior, count×C×H×W in pixel range."""
-        device = next(self.parameters()).device
+        device = device_of(self)
         # Drawn on the CPU, so that one seed gives the same images on every device.
         latents = torch.randn(count, self.latent_size, generator=generator).to(device)
         return self.likelihood.mean(self.decode(latents))

@@ -34,7 +34,7 @@ from latent_transfer.objectives.distillation import (
     soft_targets,
 )
 from latent_transfer.objectives.gradients import pathwise_gradients, score_function_gradients
-from latent_transfer.objectives.likelihood import ExactDensity, negative_log_density
+from latent_transfer.objectives.likelihood import negative_log_density
 from latent_transfer.objectives.multimodal import multimodal_bound, multimodal_loss
 from latent_transfer.objectives.reconstruction import Terms, reconstruction_loss, squared_error
 from latent_transfer.objectives.semi_supervised import (
@@ -61,7 +61,6 @@ from latent_transfer.objectives.variational import (
 )
 
 __all__ = [
-    "ExactDensity",
     "Terms",
     "adversarial_loss",
     "adversarial_reconstruction_loss",

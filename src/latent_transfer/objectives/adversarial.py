@@ -15,6 +15,7 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from latent_transfer.data import Batch
 from latent_transfer.models import GAN, AdversarialAutoencoder
 from latent_transfer.objectives.reconstruction import Terms, squared_error
 
@@ -87,23 +88,24 @@ def gradient_penalty(
 
 
 def adversarial_loss(
-    model: GAN, images: torch.Tensor, *, game: Game = "non_saturating", penalty: float = 0.0
+    model: GAN,
+    batch: Batch | torch.Tensor,
+    *,
+    game: Game = "non_saturating",
+    penalty: float = 0.0,
 ) -> Terms:
     """Both sides of the game on one batch, for :func:`latent_transfer.fit`.
 
-    In training the model's moving average takes in the weights before each step.
-
     Args:
         model: The GAN.
-        images: B×C×H×W of the data; as many samples are drawn.
+        batch: Images B×C×H×W of the data; as many samples are drawn.
         game: ``"non_saturating"`` in nats, or ``"hinge"``.
         penalty: Weight of :func:`gradient_penalty` / 2, the γ of Mescheder et al. (2018).
 
     Returns:
         ``loss``; its terms ``discriminator`` and ``generator``, and ``penalty`` if it has a weight.
     """
-    if model.training:
-        model.update_average()
+    images = Batch.of(batch).images
     terms = _play(model, images, model.sample(len(images)), game)
     loss = terms["discriminator"] + terms["generator"]
     if penalty:
@@ -114,7 +116,7 @@ def adversarial_loss(
 
 def adversarial_reconstruction_loss(
     model: AdversarialAutoencoder,
-    images: torch.Tensor,
+    batch: Batch | torch.Tensor,
     *,
     adversarial_weight: float,
     features: nn.Module | None = None,
@@ -129,7 +131,7 @@ def adversarial_reconstruction_loss(
 
     Args:
         model: Its reconstructions take the place of a GAN's samples.
-        images: B×C×H×W.
+        batch: Images B×C×H×W.
         adversarial_weight: λ in [0, 1].
         features: A frozen net; with one, L_rec is the squared distance of its outputs for image
             and reconstruction, instead of that of the pixels.
@@ -143,6 +145,7 @@ def adversarial_reconstruction_loss(
     """
     if not 0 <= adversarial_weight <= 1:
         raise ValueError(f"adversarial_weight must lie in [0, 1], not at {adversarial_weight}.")
+    images = Batch.of(batch).images
     reconstructions = model.reconstruct(images)
     terms = _play(model, images, reconstructions, game)
     seen = (reconstructions, images)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from latent_transfer.data import Batch
 from latent_transfer.objectives.reconstruction import Terms
 
 
@@ -26,17 +27,17 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return F.cross_entropy(logits, labels, reduction="none")
 
 
-def classification_loss(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Terms:
+def classification_loss(model: nn.Module, batch: Batch) -> Terms:
     """Batch mean of the cross-entropy of a classifier.
 
     Args:
         model: B×C×H×W to logits B×K.
-        images: B×C×H×W in [0, 1].
-        labels: B.
+        batch: Images B×C×H×W in [0, 1] with their labels.
 
     Returns:
         ``loss`` in nats per image, and ``error``, the share of wrong answers in per cent.
     """
-    logits = model(images)  # B×K
+    labels = Batch.of(batch).require_labels()
+    logits = model(batch.images)  # B×K
     wrong = (logits.argmax(-1) != labels).float()
     return {"loss": cross_entropy(logits, labels).mean(), "error": 100 * wrong.mean()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from latent_transfer.data import Batch
 from latent_transfer.densities import Gaussian
 from latent_transfer.models import VaDE
 from latent_transfer.objectives.reconstruction import Terms
@@ -56,19 +57,20 @@ def best_log_responsibilities(
     return (log_weights - component_kls).log_softmax(-1)
 
 
-def negative_vade_elbo(model: VaDE, images: torch.Tensor, *, beta: float = 1.0) -> Terms:
+def negative_vade_elbo(model: VaDE, batch: Batch | torch.Tensor, *, beta: float = 1.0) -> Terms:
     """Batch means of VaDE's −ELBO and its two terms, with one draw of z an image.
 
     The responsibilities are p(c | z) at that draw, as in the paper; the rest of the KL is exact.
 
     Args:
         model: VaDE.
-        images: B×C×H×W in [0, 1].
+        batch: Images B×C×H×W in [0, 1].
         beta: Weight of the KL.
 
     Returns:
         ``loss`` (minimised), ``reconstruction`` = −E_q[log p(x | z)] and ``kl``, nats per image.
     """
+    images = Batch.of(batch).images
     posterior = model.posterior(images)
     latents = posterior.rsample()
     log_likelihood = model.log_likelihood(images, latents).mean()

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from latent_transfer.data import Batch
 from latent_transfer.models import VAE
 from latent_transfer.objectives.classification import cross_entropy
 from latent_transfer.objectives.reconstruction import Terms
@@ -161,10 +162,9 @@ def similarity_distance(features: torch.Tensor, hints: torch.Tensor) -> torch.Te
 
 def distillation_loss(
     model: nn.Module,
-    images: torch.Tensor,
-    labels: torch.Tensor,
-    teacher_logits: torch.Tensor,
+    batch: Batch | torch.Tensor,
     *,
+    teacher_logits: torch.Tensor,
     temperature: float,
     label_weight: float = 0.0,
 ) -> Terms:
@@ -174,8 +174,7 @@ def distillation_loss(
 
     Args:
         model: The student, B×C×H×W to logits B×K.
-        images: B×C×H×W in [0, 1].
-        labels: B; not looked at if ``label_weight`` is 0.
+        batch: Images B×C×H×W in [0, 1]; their labels matter only beside a ``label_weight``.
         teacher_logits: B×K.
         temperature: T > 0.
         label_weight: w in [0, 1]: w·cross-entropy + (1 − w)·T²·KL.
@@ -188,11 +187,12 @@ def distillation_loss(
     """
     if not 0 <= label_weight <= 1:
         raise ValueError(f"label_weight must lie in [0, 1], but is {label_weight}.")
-    logits = model(images)  # B×K
+    batch = Batch.of(batch)
+    logits = model(batch.images)  # B×K
     divergence = distillation_divergence(logits, teacher_logits, temperature).mean()
     if not label_weight:
         return {"loss": divergence, "divergence": divergence}
-    surprise = cross_entropy(logits, labels).mean()
+    surprise = cross_entropy(logits, batch.require_labels()).mean()
     loss = label_weight * surprise + (1 - label_weight) * divergence
     return {"loss": loss, "divergence": divergence, "cross_entropy": surprise}
 

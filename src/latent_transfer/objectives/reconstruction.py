@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from latent_transfer.data import Batch
 from latent_transfer.densities import bernoulli_log_density
 from latent_transfer.models import Autoencoder
 
@@ -30,7 +31,7 @@ def squared_error(reconstruction: torch.Tensor, images: torch.Tensor) -> torch.T
 
 def reconstruction_loss(
     model: Autoencoder,
-    images: torch.Tensor,
+    batch: Batch | torch.Tensor,
     *,
     kind: Literal["squared", "bernoulli"] = "squared",
 ) -> Terms:
@@ -38,13 +39,14 @@ def reconstruction_loss(
 
     Args:
         model: Gives logits, and pixels through its ``output``.
-        images: B×C×H×W in [0, 1].
+        batch: Images B×C×H×W in [0, 1].
         kind: ``"squared"`` for the squared error of the pixels, summed over an image;
             ``"bernoulli"`` for −log p(x | logits) in nats per image.
 
     Raises:
         ValueError: If ``kind`` is neither.
     """
+    images = Batch.of(batch).images
     if kind == "squared":
         return {"loss": squared_error(model.reconstruct(images), images).mean()}
     if kind == "bernoulli":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from latent_transfer.data import Batch
 from latent_transfer.models import M2
 from latent_transfer.objectives.classification import cross_entropy
 from latent_transfer.objectives.reconstruction import Terms
@@ -48,10 +49,9 @@ def unlabelled_bound(label_bounds: torch.Tensor, logits: torch.Tensor) -> torch.
 
 def semi_supervised_loss(
     model: M2,
-    labelled_images: torch.Tensor,
-    labels: torch.Tensor,
-    images: torch.Tensor,
+    batch: Batch | torch.Tensor,
     *,
+    labelled: Batch,
     label_weight: float,
     labelled_share: float,
     beta: float = 1.0,
@@ -62,9 +62,8 @@ def semi_supervised_loss(
 
     Args:
         model: M2.
-        labelled_images: A×….
-        labels: A.
-        images: B×…, without labels.
+        batch: Images B×…, whose labels are not looked at.
+        labelled: Images A×… with their labels.
         label_weight: α, the weight of the classifier's cross-entropy; 0.1 in the paper.
         labelled_share: Labelled images over all images of the training set, in [0, 1].
         beta: Weight of the KL in both bounds.
@@ -73,14 +72,15 @@ def semi_supervised_loss(
         ``loss``; ``labelled`` and ``unlabelled``, the two negative bounds in nats per image;
         ``cross_entropy`` of q(y | x) on the labelled images.
     """
-    labelled = -labelled_bound(model, labelled_images, labels, beta=beta).mean()
+    images, labels = Batch.of(batch).images, labelled.require_labels()
+    with_label = -labelled_bound(model, labelled.images, labels, beta=beta).mean()
     every_label = labelled_bound(model, images, beta=beta)  # K×B
-    unlabelled = -unlabelled_bound(every_label, model(images)).mean()
-    surprise = cross_entropy(model(labelled_images), labels).mean()
-    bounds = labelled_share * labelled + (1 - labelled_share) * unlabelled
+    without = -unlabelled_bound(every_label, model(images)).mean()
+    surprise = cross_entropy(model(labelled.images), labels).mean()
+    bounds = labelled_share * with_label + (1 - labelled_share) * without
     return {
         "loss": bounds + label_weight * surprise,
-        "labelled": labelled,
-        "unlabelled": unlabelled,
+        "labelled": with_label,
+        "unlabelled": without,
         "cross_entropy": surprise,
     }

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from latent_transfer.data import Batch
 from latent_transfer.models import Autoencoder
 from latent_transfer.objectives.reconstruction import Terms, squared_error
 
@@ -58,7 +59,7 @@ def kl_sparsity(codes: torch.Tensor, target: float = 0.05) -> torch.Tensor:
 
 def sparse_reconstruction_loss(
     model: Autoencoder,
-    images: torch.Tensor,
+    batch: Batch | torch.Tensor,
     *,
     penalty: Callable[[torch.Tensor], torch.Tensor],
     weight: float,
@@ -67,10 +68,11 @@ def sparse_reconstruction_loss(
 
     Args:
         model: An autoencoder, most usefully a wide one.
-        images: B×C×H×W in [0, 1].
+        batch: Images B×C×H×W in [0, 1].
         penalty: One of this module's functions of the codes.
         weight: λ; with a squared error summed over pixels its scale is that of one image.
     """
+    images = Batch.of(batch).images
     codes = model.encode(images)
     reconstruction = squared_error(model.output(model.decode(codes)), images).mean()
     sparsity = penalty(codes).mean()

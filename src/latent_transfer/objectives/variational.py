@@ -6,6 +6,7 @@ from math import log
 
 import torch
 
+from latent_transfer.data import Batch
 from latent_transfer.densities import Gaussian
 from latent_transfer.models import VAE
 from latent_transfer.objectives.reconstruction import Terms
@@ -87,19 +88,20 @@ def importance_weighted_bound(log_weights: torch.Tensor) -> torch.Tensor:
 
 
 def negative_elbo(
-    model: VAE, images: torch.Tensor, *, beta: float = 1.0, free_bits: float = 0.0
+    model: VAE, batch: Batch | torch.Tensor, *, beta: float = 1.0, free_bits: float = 0.0
 ) -> Terms:
     """Batch means of −ELBO and its two terms, with one draw of z an image.
 
     Args:
         model: The VAE.
-        images: B×C×H×W in [0, 1]; binary for a Bernoulli likelihood to be a likelihood.
+        batch: Images B×C×H×W in [0, 1]; binary for a Bernoulli likelihood to be a likelihood.
         beta: Weight of the KL; raise it from 0 during training for a warm-up.
         free_bits: Nats a latent dimension may cost before it is charged (see ``free_bits_kl``).
 
     Returns:
         ``loss`` (minimised), ``reconstruction`` = −E_q[log p(x | z)] and ``kl``, nats per image.
     """
+    images = Batch.of(batch).images
     posterior = model.posterior(images)
     log_likelihood = model.log_likelihood(images, posterior.rsample()).mean()
     kl = gaussian_kl(*posterior).mean()
@@ -111,13 +113,15 @@ def negative_elbo(
     }
 
 
-def negative_importance_weighted_bound(model: VAE, images: torch.Tensor, *, samples: int) -> Terms:
+def negative_importance_weighted_bound(
+    model: VAE, batch: Batch | torch.Tensor, *, samples: int
+) -> Terms:
     """Batch mean of the negative importance-weighted bound: the IWAE's loss, in nats per image.
 
     Args:
         model: The VAE.
-        images: B×C×H×W in [0, 1].
-        samples: S, the draws of z an image.
+        batch: Images B×C×H×W in [0, 1].
+        samples: S, the draws of z per image.
     """
-    log_weights = log_importance_weights(model, images, samples)
+    log_weights = log_importance_weights(model, Batch.of(batch).images, samples)
     return {"loss": -importance_weighted_bound(log_weights).mean()}

@@ -1,6 +1,7 @@
 """Carry over what a model has learnt: weights, features, and how to tell whether it helped."""
 
 from latent_transfer.evaluation import linear_probe
+from latent_transfer.inference import extract_features
 from latent_transfer.transfer.adversarial import (
     DomainAdversarial,
     domain_adversarial_loss,
@@ -10,7 +11,6 @@ from latent_transfer.transfer.adversarial import (
 )
 from latent_transfer.transfer.augmentation import flips_and_crops
 from latent_transfer.transfer.comparison import Results, Score, Task, compare
-from latent_transfer.transfer.features import extract_features
 from latent_transfer.transfer.initialise import Transfer, initialise_from
 from latent_transfer.transfer.mixing import mix
 from latent_transfer.transfer.parts import (

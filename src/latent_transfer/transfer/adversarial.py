@@ -13,10 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Batch, ImageSet
 from latent_transfer.models import Classifier
 from latent_transfer.objectives import cross_entropy
-from latent_transfer.training import Batch
 
 
 class _Reversal(torch.autograd.Function):
@@ -111,8 +110,9 @@ def domain_adversarial_loss(
     """
     features = model.classifier.features(batch.images)  # B×D
     logits = model.classifier.head(features)  # B×K
-    from_target = batch.labels == logits.shape[-1]  # B
-    classes = cross_entropy(logits[~from_target], batch.labels[~from_target])
+    labels = batch.require_labels()
+    from_target = labels == logits.shape[-1]  # B
+    classes = cross_entropy(logits[~from_target], labels[~from_target])
     turned = reverse_gradient(features, strength * reversal_schedule(batch.progress))
     domain_logits = model.domain_head(turned).squeeze(-1)  # B
     domains = F.binary_cross_entropy_with_logits(domain_logits, from_target.float())

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import torch
 from tqdm import tqdm
 
+from latent_transfer._files import write_atomically
+from latent_transfer._random import seeded
 from latent_transfer.data import ImageSet
 from latent_transfer.errors import CheckpointError
 from latent_transfer.evaluation import Estimate
-from latent_transfer.files import write_atomically
-from latent_transfer.randomness import seeded
 
 
 class Task(NamedTuple):

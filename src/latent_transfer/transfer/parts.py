@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from latent_transfer.nets import find_part
 from latent_transfer.training import BeforeEpoch, ParameterGroup
 
 M = TypeVar("M", bound=nn.Module)
@@ -28,22 +29,6 @@ def layers(model: nn.Module, part: str = "") -> list[str]:
     inside = find_part(model, part)
     names = dict.fromkeys(_layer_of(name) for name, _ in inside.named_parameters())
     return [".".join(filter(None, (part, name))) for name in names]
-
-
-def find_part(model: nn.Module, part: str) -> nn.Module:
-    """The submodule of that name; the empty name is the model itself.
-
-    Raises:
-        ValueError: If there is none; the message names those there are.
-    """
-    try:
-        return model.get_submodule(part)
-    except AttributeError:
-        accepted = ", ".join(name for name, _ in model.named_children())
-        raise ValueError(
-            f"{type(model).__name__} has no part {part!r}; its parts are {accepted} "
-            "and what lies in them, such as those that transfer.layers(model) lists."
-        ) from None
 
 
 def freeze(model: M, *parts: str) -> M:

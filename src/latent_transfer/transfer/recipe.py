@@ -9,12 +9,12 @@ from pathlib import Path
 
 from torch import nn
 
+from latent_transfer._random import seeded
 from latent_transfer.data import ImageSet
 from latent_transfer.evaluation import balanced_error
 from latent_transfer.models import Autoencoder, Classifier, conv_autoencoder
 from latent_transfer.nets import ConvEncoder, Shape, he_initialise
 from latent_transfer.objectives import classification_loss, reconstruction_loss
-from latent_transfer.randomness import seeded
 from latent_transfer.training import cosine_schedule, fit
 from latent_transfer.transfer.augmentation import flips_and_crops
 from latent_transfer.transfer.comparison import Task
@@ -71,7 +71,7 @@ class Recipe:
         fit(
             model,
             images,
-            lambda _, batch: reconstruction_loss(model, batch.images),
+            reconstruction_loss,
             epochs=self._epochs(self.pretraining_steps, images),
             batch_size=self.batch_size,
             learning_rate=self.pretraining_rate or self.learning_rate,
@@ -106,7 +106,7 @@ class Recipe:
         fit(
             model,
             task.few,
-            lambda model, batch: classification_loss(model, batch.images, batch.labels),
+            classification_loss,
             epochs=self._epochs(self.steps, task.few),
             batch_size=self.batch_size,
             groups=[

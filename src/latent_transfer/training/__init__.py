@@ -1,0 +1,57 @@
+"""Training: one plain loop, its schedules and checkpoints, and the trainers that stand on it."""
+
+from latent_transfer.training.continual import (
+    class_tasks,
+    forgetting,
+    join,
+    learn_in_turn,
+    replay,
+)
+from latent_transfer.training.distillation import (
+    bias_for_share,
+    distil,
+    draw_transfer_set,
+    fit_to_targets,
+)
+from latent_transfer.training.feature_space import FeatureSpace, train_feature_space
+from latent_transfer.training.gan import fit_gan
+from latent_transfer.training.loop import (
+    BeforeEpoch,
+    History,
+    Loss,
+    ParameterGroup,
+    Schedule,
+    Transform,
+    fit,
+)
+from latent_transfer.training.schedules import cosine_schedule, warm_up
+from latent_transfer.training.semi_supervised import BalancedBatches, fit_semi_supervised
+from latent_transfer.training.vade import class_means, fit_vade
+
+__all__ = [
+    "BalancedBatches",
+    "BeforeEpoch",
+    "FeatureSpace",
+    "History",
+    "Loss",
+    "ParameterGroup",
+    "Schedule",
+    "Transform",
+    "bias_for_share",
+    "class_means",
+    "class_tasks",
+    "cosine_schedule",
+    "distil",
+    "draw_transfer_set",
+    "fit",
+    "fit_gan",
+    "fit_semi_supervised",
+    "fit_to_targets",
+    "fit_vade",
+    "forgetting",
+    "join",
+    "learn_in_turn",
+    "replay",
+    "train_feature_space",
+    "warm_up",
+]

@@ -1,0 +1,176 @@
+"""Training a student on what a teacher says about images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from latent_transfer.data import Batch, ImageSet
+from latent_transfer.inference import predict_logits
+from latent_transfer.models import M2
+from latent_transfer.nets import device_of
+from latent_transfer.objectives import Terms, distillation_loss
+from latent_transfer.objectives.distillation import check_teacher
+from latent_transfer.training.loop import History, fit
+
+#: Given the model, a batch with its labels, and the targets of its images.
+TargetLoss = Callable[[nn.Module, Batch, torch.Tensor], Terms]
+
+
+def fit_to_targets(
+    model: nn.Module,
+    images: ImageSet,
+    targets: torch.Tensor | Callable[[torch.Tensor], torch.Tensor],
+    loss: TargetLoss,
+    **settings: Any,
+) -> History:
+    """Train on images that have a tensor each as their target: a teacher's beliefs, its features.
+
+    Args:
+        model: Trained in place.
+        images: N images; their labels reach ``loss`` in the batch.
+        targets: N×…, one row an image, known beforehand; or a function of a batch of images that
+            tells them at each step, when the images change from one pass to the next.
+        loss: Returns scalar batch means by name, as for :func:`latent_transfer.training.fit`.
+        settings: As for :func:`latent_transfer.training.fit`, without a validation set.
+
+    Raises:
+        ValueError: If there is not one row of targets for each image, or known targets are to be
+            used with augmented or binarised images.
+    """
+    device = device_of(model)
+    if callable(targets):
+        ask = targets
+
+        def anew(model: nn.Module, batch: Batch) -> Terms:
+            with torch.no_grad():
+                told = ask(batch.images)
+            return loss(model, batch, told)
+
+        return fit(model, images, anew, **settings)
+    _check_rows(targets, images, settings)
+    kept = targets.to(device)
+
+    def looked_up(model: nn.Module, batch: Batch) -> Terms:
+        return loss(model, batch, kept[batch.indices])
+
+    return fit(model, images, looked_up, **settings)
+
+
+def distil(
+    student: nn.Module,
+    teacher: nn.Module | torch.Tensor,
+    transfer_set: ImageSet,
+    *,
+    temperature: float,
+    label_weight: float = 0.0,
+    **settings: Any,
+) -> History:
+    """Train a student classifier on the softened beliefs of a teacher.
+
+    The teacher runs in evaluation mode, and once an image: its logits are kept, unless each pass
+    sees other images because ``settings`` ask for augmentation or binary pixels.
+
+    Equation: eq-distillation-objective (Hinton, Vinyals & Dean 2015).
+
+    Args:
+        student: B×C×H×W to logits B×K, trained in place.
+        teacher: B×C×H×W to logits B×K; or its logits for the transfer set, N×K.
+        transfer_set: N images; their labels count only through ``label_weight``.
+        temperature: T > 0, of teacher and student alike; the student is used at T = 1.
+        label_weight: Share of the cross-entropy with the labels in the loss, in [0, 1].
+        settings: As for :func:`latent_transfer.training.fit`, without a validation set.
+
+    Raises:
+        ValueError: For a temperature that is not positive, other classes than the student's, or
+            a teacher whose outputs are not finite.
+    """
+
+    def loss(model: nn.Module, batch: Batch, logits: torch.Tensor) -> Terms:
+        return distillation_loss(
+            model,
+            batch,
+            teacher_logits=logits,
+            temperature=temperature,
+            label_weight=label_weight,
+        )
+
+    told: torch.Tensor | nn.Module = teacher
+    if isinstance(teacher, nn.Module):
+        teacher.eval()
+        if not _images_change(settings):
+            told = predict_logits(teacher, transfer_set)
+    if isinstance(told, torch.Tensor):
+        check_teacher(told)
+    return fit_to_targets(student, transfer_set, told, loss, **settings)
+
+
+def draw_transfer_set(
+    model: M2,
+    labels: torch.Tensor,
+    classes: Sequence[str],
+    generator: torch.Generator,
+    *,
+    binarize: bool = True,
+) -> ImageSet:
+    """Images that a class-conditional model draws for labels: a transfer set without data.
+
+    Args:
+        model: Draws z ~ p(z) and decodes it with the label.
+        labels: N, the classes to draw; they become the labels of the set, right or wrong.
+        classes: Names of the K classes.
+        generator: Decides the latents and the pixels.
+        binarize: Draw every pixel as 0 or 1, as a Bernoulli likelihood says that images come
+            about; otherwise keep the probabilities of the pixels.
+    """
+    model.eval()
+    labels = labels.to(device_of(model))
+    with torch.no_grad():
+        drawn = ImageSet.from_pixels(model.generate(labels, generator), labels, classes)
+    return drawn.binarized(generator) if binarize else drawn
+
+
+def bias_for_share(logits: torch.Tensor, classes: Sequence[int], share: float) -> float:
+    """The number to add to the logits of some classes so that they win their known share.
+
+    An image goes to one of the classes as soon as the number exceeds the lead that the best other
+    class has on it, so the right number is a quantile of the leads. No label is needed.
+
+    Equation: eq-bias-correction.
+
+    Args:
+        logits: N×K, of images in which the classes are as frequent as they will be in use.
+        classes: Numbers of the classes whose biases are off, all by the same amount.
+        share: How many of the images belong to one of them, in (0, 1).
+
+    Raises:
+        ValueError: If the share is not inside (0, 1), or no class or every class is named.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"share must lie between 0 and 1, but is {share}.")
+    inside = torch.zeros(logits.shape[-1], dtype=torch.bool)
+    inside[list(classes)] = True
+    if inside.all() or not inside.any():
+        raise ValueError("Name some of the classes, but not all: the others are compared with.")
+    leads = logits[:, ~inside].amax(-1) - logits[:, inside].amax(-1)  # N
+    return float(leads.double().quantile(share))
+
+
+def _check_rows(targets: torch.Tensor, images: ImageSet, settings: dict[str, Any]) -> None:
+    if len(targets) != len(images):
+        raise ValueError(
+            f"There are {len(targets)} rows of targets for {len(images)} images; "
+            "give each image its own."
+        )
+    if _images_change(settings):
+        raise ValueError(
+            "Targets known beforehand belong to the images as they are; "
+            "with transform or binarize, give the teacher itself."
+        )
+
+
+def _images_change(settings: dict[str, Any]) -> bool:
+    return bool(settings.get("transform") or settings.get("binarize"))

@@ -1,0 +1,15 @@
+"""Factors that follow the progress of a training run, from 0 to 1."""
+
+from __future__ import annotations
+
+import math
+
+
+def cosine_schedule(progress: float) -> float:
+    """Learning-rate factor from 1 down to 0 along half a cosine (Loshchilov & Hutter 2017)."""
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def warm_up(progress: float, until: float) -> float:
+    """A factor that grows linearly from 0 to 1 while ``progress`` grows from 0 to ``until``."""
+    return min(1.0, progress / until) if until > 0 else 1.0
