@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+
+from typing_extensions import Unpack
 
 from latent_transfer.data import ImageSet
 from latent_transfer.models import GAN
 from latent_transfer.objectives import adversarial_loss
 from latent_transfer.objectives.adversarial import Game
 from latent_transfer.training.loop import History, fit
+from latent_transfer.training.options import GanOptions, refuse_validation
 
 
 def fit_gan(
@@ -21,7 +23,7 @@ def fit_gan(
     learning_rate: float = 2e-4,
     discriminator_rate: float | None = None,
     momentum: float = 0.5,
-    **settings: Any,
+    **options: Unpack[GanOptions],
 ) -> History:
     """Train both nets of a GAN, one simultaneous step of each a batch.
 
@@ -36,12 +38,13 @@ def fit_gan(
         learning_rate: Of the generator.
         discriminator_rate: Of the discriminator; the generator's if left out.
         momentum: Adam's first β; the second is 0.99.
-        **settings: Everything else that :func:`latent_transfer.fit` takes.
+        **options: As for :func:`latent_transfer.fit`, without a validation set.
 
     Returns:
         The history of the terms. A GAN's loss does not say how good its samples are: neither
         side's falls while both improve.
     """
+    refuse_validation("fit_gan", options, "a GAN's loss does not say how good its samples are")
     sides = (
         (model.generator, learning_rate),
         (model.discriminator, discriminator_rate or learning_rate),
@@ -56,5 +59,5 @@ def fit_gan(
         partial(adversarial_loss, game=game, penalty=penalty),
         groups=groups,
         after_step=lambda _: model.update_average(),
-        **settings,
+        **options,
     )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from typing_extensions import Unpack
 
 from latent_transfer.data import Batch, ImageSet
 from latent_transfer.models import M1M2, M2
 from latent_transfer.nets import device_of
 from latent_transfer.objectives import Terms, semi_supervised_loss
 from latent_transfer.training.loop import History, Schedule, Transform, fit
+from latent_transfer.training.options import TrainerOptions, refuse_validation
 
 
 class BalancedBatches:
@@ -71,7 +71,7 @@ def fit_semi_supervised(
     label_weight: float = 0.1,
     beta: Schedule | None = None,
     labelled_batch_size: int = 100,
-    **settings: Any,
+    **options: Unpack[TrainerOptions],
 ) -> History:
     """Train M2, or the M2 of M1+M2, on a few labelled images and all unlabelled ones.
 
@@ -89,13 +89,14 @@ def fit_semi_supervised(
         beta: Maps training progress in [0, 1) to a weight of the KL in the bounds; always 1 if
             left out.
         labelled_batch_size: Labelled images a step.
-        settings: As for :func:`latent_transfer.training.fit`, without a validation set: score
-            the finished model on one instead.
+        **options: As for :func:`latent_transfer.fit`, without a validation set: score the
+            finished model on one instead.
 
     Raises:
         ValueError: If the classes of the labelled images and the model's differ in number, if a
             class has no image, or for a negative weight.
     """
+    refuse_validation("fit_semi_supervised", options, "score the finished model on one instead")
     m2 = model.m2 if isinstance(model, M1M2) else model
     if len(labelled.classes) != m2.classes:
         raise ValueError(
@@ -108,8 +109,8 @@ def fit_semi_supervised(
     few = BalancedBatches(
         labelled.to(device),
         labelled_batch_size,
-        binarize=settings.get("binarize", False),
-        transform=settings.get("transform"),
+        binarize=options.get("binarize", False),
+        transform=options.get("transform"),
     )
     share = len(labelled) / (len(labelled) + len(unlabelled))
 
@@ -124,7 +125,7 @@ def fit_semi_supervised(
             beta=1.0 if beta is None else beta(batch.progress),
         )
 
-    return fit(model, unlabelled, loss, **settings)
+    return fit(model, unlabelled, loss, **options)
 
 
 def _inputs(model: M2 | M1M2, images: torch.Tensor) -> torch.Tensor:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
+from typing_extensions import Unpack
 
 from latent_transfer.data import Batch, ImageSet
 from latent_transfer.inference import encode
 from latent_transfer.models import VAE, VaDE
 from latent_transfer.objectives import Terms, negative_elbo, negative_vade_elbo
 from latent_transfer.training.loop import History, fit
+from latent_transfer.training.options import StageOptions
 
 
 def fit_vade(
@@ -24,7 +25,7 @@ def fit_vade(
     labelled: ImageSet | None = None,
     checkpoint: Path | None = None,
     seed: int = 0,
-    **settings: Any,
+    **options: Unpack[StageOptions],
 ) -> History:
     """Pre-train the VAE, fit a mixture to its latents, then train everything on VaDE's bound.
 
@@ -40,7 +41,7 @@ def fit_vade(
             as the class is. The labels serve for nothing else.
         checkpoint: Keeps the pre-trained VAE and continues from it.
         seed: Decides everything that is random.
-        settings: As for :func:`latent_transfer.training.fit`, for both trainings.
+        **options: As for :func:`latent_transfer.fit`, for both trainings.
 
     Returns:
         The history of the second training.
@@ -64,11 +65,11 @@ def fit_vade(
         epochs=pretraining_epochs,
         seed=seed,
         checkpoint=checkpoint,
-        **settings,
+        **options,
     )
     means = None if labelled is None else class_means(model.vae, labelled)
     model.start_mixture(encode(model.vae, images).mean, means=means, seed=seed)
-    return fit(model, images, bound, epochs=epochs, seed=seed + 1, **settings)
+    return fit(model, images, bound, epochs=epochs, seed=seed + 1, **options)
 
 
 def class_means(model: VAE, labelled: ImageSet) -> torch.Tensor:
