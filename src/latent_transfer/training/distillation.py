@@ -145,6 +145,14 @@ def draw_transfer_set(
         generator: Decides the latents and the pixels.
         binarize: Draw every pixel as 0 or 1, as a Bernoulli likelihood says that images come
             about; otherwise keep the probabilities of the pixels.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> import torch
+        >>> model = lt.models.mlp_m2((1, 8, 8), 3, (16,), 2)
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> lt.training.draw_transfer_set(model, torch.arange(3), ("a", "b", "c"), generator)
+        ImageSet(3 images 1×8×8, 3 classes)
     """
     model.eval()
     labels = labels.to(device_of(model))
@@ -168,6 +176,13 @@ def bias_for_share(logits: torch.Tensor, classes: Sequence[int], share: float) -
 
     Raises:
         ValueError: If the share is not inside (0, 1), or no class or every class is named.
+
+    Example:
+        >>> import torch
+        >>> logits = torch.tensor([[0.0, -3.0], [0.0, -2.0], [0.0, -1.0], [0.0, 0.0]])
+        >>> bias = bias_for_share(logits, [1], share=0.5)
+        >>> ((logits + torch.tensor([0.0, bias])).argmax(-1) == 1).double().mean().item()
+        0.5
     """
     if not 0 < share < 1:
         raise ValueError(f"share must lie between 0 and 1, but is {share}.")

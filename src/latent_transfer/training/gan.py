@@ -25,7 +25,7 @@ def fit_gan(
     momentum: float = 0.5,
     **options: Unpack[GanOptions],
 ) -> History:
-    """Train both nets of a GAN, one simultaneous step of each a batch.
+    """Train both nets of a GAN, one simultaneous step of each per batch.
 
     Adam runs with less momentum than usual, since each net's past gradients point at where its
     opponent no longer is (Radford et al. 2016). Frozen parts of either net stay as they are.
@@ -43,6 +43,16 @@ def fit_gan(
     Returns:
         The history of the terms. A GAN's loss does not say how good its samples are: neither
         side's falls while both improve.
+
+    Raises:
+        ValueError: For a validation set.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits", size=8).train
+        >>> gan = lt.models.mlp_gan(digits.shape, (32,), latent_size=4)
+        >>> sorted(lt.training.fit_gan(gan, digits, epochs=1, progress=False).training)
+        ['discriminator', 'generator', 'loss']
     """
     refuse_validation("fit_gan", options, "a GAN's loss does not say how good its samples are")
     sides = (

@@ -39,7 +39,7 @@ def fit_vade(
         labelled: A few labelled images, at least one of each class and as many classes as there
             are clusters: each cluster then starts at the mean latents of its class, and is called
             as the class is. The labels serve for nothing else.
-        checkpoint: Keeps the pre-trained VAE and continues from it.
+        checkpoint: File to keep the pre-trained VAE in, and to resume from.
         seed: Decides everything that is random.
         **options: As for :func:`latent_transfer.fit`, for both trainings.
 
@@ -48,6 +48,16 @@ def fit_vade(
 
     Raises:
         ValueError: If the labelled images have another number of classes, or none of one.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits", size=8).train
+        >>> model = lt.models.VaDE(lt.models.mlp_vae(digits.shape, (16,), 3), clusters=10)
+        >>> history = lt.training.fit_vade(
+        ...     model, digits, epochs=1, pretraining_epochs=1, progress=False
+        ... )
+        >>> sorted(history.training)
+        ['kl', 'loss', 'reconstruction']
     """
     if labelled is not None:
         _check_classes(labelled, model.clusters)
@@ -73,7 +83,19 @@ def fit_vade(
 
 
 def class_means(model: VAE, labelled: ImageSet) -> torch.Tensor:
-    """The mean latents of each class's images, K×D."""
+    """The mean latents of each class's images, K×D.
+
+    Args:
+        model: Encodes the images.
+        labelled: Images of K classes, at least one of each.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits", size=8).train
+        >>> vae = lt.models.mlp_vae(digits.shape, (16,), 3)
+        >>> tuple(lt.training.class_means(vae, digits).shape)
+        (10, 3)
+    """
     codes = encode(model, labelled).mean
     labels = labelled.labels.to(codes.device)
     return torch.stack([codes[labels == label].mean(0) for label in range(len(labelled.classes))])
