@@ -14,8 +14,7 @@ from latent_transfer.training.distillation import (
     fit_to_targets,
 )
 from latent_transfer.training.feature_space import FeatureSpace, train_feature_space
-from latent_transfer.training.gan import fit_gan
-from latent_transfer.training.loop import (
+from latent_transfer.training.forms import (
     AfterEpoch,
     AfterStep,
     BeforeEpoch,
@@ -25,8 +24,9 @@ from latent_transfer.training.loop import (
     ParameterGroup,
     Schedule,
     Transform,
-    fit,
 )
+from latent_transfer.training.gan import fit_gan
+from latent_transfer.training.loop import fit
 from latent_transfer.training.options import FitOptions
 from latent_transfer.training.precision import Precision
 from latent_transfer.training.schedules import cosine_schedule, warm_up

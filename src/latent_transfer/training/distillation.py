@@ -15,7 +15,8 @@ from latent_transfer.models import M2
 from latent_transfer.nets import device_of
 from latent_transfer.objectives import Terms, distillation_loss
 from latent_transfer.objectives.distillation import check_teacher
-from latent_transfer.training.loop import History, fit
+from latent_transfer.training.forms import History
+from latent_transfer.training.loop import fit
 from latent_transfer.training.options import FitOptions
 
 #: Given the model, a batch with its labels, and the targets of its images.

@@ -10,7 +10,8 @@ from latent_transfer.data import ImageSet
 from latent_transfer.models import GAN
 from latent_transfer.objectives import adversarial_loss
 from latent_transfer.objectives.adversarial import Game
-from latent_transfer.training.loop import History, fit
+from latent_transfer.training.forms import History
+from latent_transfer.training.loop import fit
 from latent_transfer.training.options import GanOptions, refuse_validation
 
 

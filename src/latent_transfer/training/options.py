@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from typing_extensions import Required
 
-from latent_transfer.training.loop import (
+from latent_transfer.training.forms import (
     AfterEpoch,
     AfterStep,
     BeforeEpoch,
     MakeOptimizer,
     ParameterGroup,
     Schedule,
+    Source,
     Transform,
 )
 from latent_transfer.training.precision import Precision
@@ -61,7 +62,7 @@ class TrainerOptions(StepOptions, RateOptions, RunOptions, total=False):
 class FitOptions(TrainerOptions, total=False):
     """All that :func:`latent_transfer.fit` takes beside model, data and loss."""
 
-    validation: Any
+    validation: Source | None
     patience: int | None
 
 

@@ -9,7 +9,8 @@ from latent_transfer.data import Batch, ImageSet
 from latent_transfer.models import M1M2, M2
 from latent_transfer.nets import device_of
 from latent_transfer.objectives import Terms, semi_supervised_loss
-from latent_transfer.training.loop import History, Schedule, Transform, fit
+from latent_transfer.training.forms import History, Schedule, Transform
+from latent_transfer.training.loop import fit
 from latent_transfer.training.options import TrainerOptions, refuse_validation
 
 

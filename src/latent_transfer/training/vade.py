@@ -11,7 +11,8 @@ from latent_transfer.data import Batch, ImageSet
 from latent_transfer.inference import encode
 from latent_transfer.models import VAE, VaDE
 from latent_transfer.objectives import Terms, negative_elbo, negative_vade_elbo
-from latent_transfer.training.loop import History, fit
+from latent_transfer.training.forms import History
+from latent_transfer.training.loop import fit
 from latent_transfer.training.options import StageOptions
 
 
