@@ -74,6 +74,7 @@ serve: ## Show the built book at http://127.0.0.1:8000 (PORT=... for another por
 tidy: $(STAMP) ## Put code and notebooks into the committed form
 	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
 	@$(BIN)/python tools/tidy.py
+	@$(BIN)/python tools/api_pages.py
 
 bench: $(STAMP) ## Measure the training speed beside other libraries (installs them first)
 	@$(BIN)/python -m pip install --quiet --no-deps -r benchmarks/requirements.txt
