@@ -6,6 +6,7 @@ Submodules load when they are first used, so that ``import latent_transfer as lt
 from __future__ import annotations
 
 import importlib
+from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,10 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
     from latent_transfer.records import recorded
     from latent_transfer.training import fit
 
-__version__ = "0.1.0"
+try:
+    __version__ = metadata.version("latent-transfer")
+except metadata.PackageNotFoundError:  # a checkout on the path that nobody installed
+    __version__ = "0+unknown"
 
 __all__ = [
     "Session",
