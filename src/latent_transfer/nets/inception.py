@@ -11,10 +11,12 @@ from torch.nn import functional as F
 from latent_transfer import _torchvision
 from latent_transfer.data import weights
 from latent_transfer.nets.pretrained import load_weights
+from latent_transfer.nets.recipes import remembers
 
 SIDE = 299  # of the images that the net was trained on
 
 
+@remembers
 class InceptionFeatures(nn.Module):
     """Images of any size to the 2,048 features below Inception v3's last layer.
 
