@@ -70,8 +70,9 @@ class GAN(nn.Module):
 
     def sample(self, count: int) -> torch.Tensor:
         """Images of the generator as it is now, count×C×H×W; noise from PyTorch's generator."""
-        place = {"device": device_of(self.generator), "dtype": dtype_of(self.generator)}
-        images: torch.Tensor = self(torch.randn(count, self.latent_size, **place))
+        device, dtype = device_of(self.generator), dtype_of(self.generator)
+        latents = torch.randn(count, self.latent_size, device=device, dtype=dtype)
+        images: torch.Tensor = self(latents)
         return images
 
     def discriminate(self, images: torch.Tensor) -> torch.Tensor:

@@ -72,7 +72,7 @@ class VAE(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The likelihood's parameters at the posterior mean, B×C×H×W to B×C×H×W: no noise.
 
-        A loss needs draws of z instead: :func:`latent_transfer.objectives.negative_elbo` makes them.
+        A loss needs draws of z instead; ``objectives.negative_elbo`` makes them.
         """
         return self.decode(self.posterior(images).mean)
 

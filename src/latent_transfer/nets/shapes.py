@@ -51,11 +51,12 @@ def spell(shape: tuple[int, ...]) -> str:
 def _advice(images: torch.Tensor, shape: Shape) -> str:
     if images.dim() != 4:
         return "add the batch dimension with images[None] or take a batch from ImageSet.batches"
-    channels, height = images.shape[1], images.shape[2]
+    channels, height, width = images.shape[1:]
     if channels != shape[0]:
         convert = {
             1: "convert the data set with .grey() or ",
             3: "convert the data set with .rgb() or ",
         }
         return f"{convert.get(shape[0], '')}build the net for {channels} channels"
-    return f"resize the data set with .resize({shape[1]}) or build the net for size {height}"
+    size = shape[1] if shape[1] == shape[2] else shape[1:]
+    return f"resize the data set with .resize({size}) or build the net for {height}×{width}"
