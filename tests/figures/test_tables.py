@@ -1,4 +1,4 @@
-"""Maps of probabilities."""
+"""Tables of numbers become shades."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import pytest
 import torch
 
 from latent_transfer import figures
+
+
+def test_accuracies_are_written_for_the_tasks_learnt() -> None:
+    table = torch.tensor([[100.0, torch.nan], [40.0, 90.0]])
+    figure = figures.task_accuracies({"replay": table, "none": table}, ("first", "second"))
+    for axis in figure.axes:
+        assert [text.get_text() for text in axis.texts] == ["100", "40", "90"]
+    assert [axis.get_title() for axis in figure.axes] == ["replay", "none"]
 
 
 def test_maps_share_a_scale_and_the_first_axis_runs_to_the_right() -> None:
