@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
         transfer,
         widgets,
     )
+    from latent_transfer.models import load, save
     from latent_transfer.records import recorded
     from latent_transfer.training import fit
 
@@ -50,12 +51,14 @@ __all__ = [
     "figures",
     "fit",
     "inference",
+    "load",
     "models",
     "nets",
     "objectives",
     "papers",
     "recorded",
     "records",
+    "save",
     "setup",
     "training",
     "transfer",
@@ -63,7 +66,7 @@ __all__ = [
 ]
 
 #: Functions of the top level whose modules load when they are first used.
-_FUNCTIONS = {"fit": "training", "recorded": "records"}
+_FUNCTIONS = {"fit": "training", "load": "models", "recorded": "records", "save": "models"}
 
 
 def __getattr__(name: str) -> ModuleType | object:
