@@ -122,6 +122,15 @@ def test_a_finished_run_is_not_run_again(path: Path, images: ImageSet) -> None:
         assert torch.equal(saved[f"model.{name}"], value)
 
 
+def test_a_finished_run_says_that_nothing_was_trained(
+    path: Path, images: ImageSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(path, images)
+    assert capsys.readouterr().out == ""
+    train(path, images, progress=True)
+    assert "holds the finished run; nothing was trained" in capsys.readouterr().out
+
+
 def test_nothing_but_the_checkpoint_is_left_behind(path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 

@@ -193,6 +193,15 @@ def test_divergence_names_epoch_batch_and_term(images: ImageSet, term: str) -> N
     assert (caught.value.epoch, caught.value.batch, caught.value.term) == (2, 1, term)
 
 
+def test_a_validation_loss_that_is_not_finite_is_told(images: ImageSet) -> None:
+    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        terms = elbo_loss(model, batch)
+        return terms if model.training else terms | {"kl": terms["kl"] / 0}
+
+    with pytest.raises(TrainingDiverged, match="epoch 1, batch 1: 'validation kl' became inf"):
+        train(make_model(), images, loss=loss, validation=images)
+
+
 def test_divergence_leaves_the_last_good_checkpoint(images: ImageSet, tmp_path: Path) -> None:
     path, model = tmp_path / "run.safetensors", make_model()
     broken = [True]

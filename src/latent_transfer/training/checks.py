@@ -200,7 +200,9 @@ def _form(result: Any) -> str:
     return f"{type(result).__name__}"
 
 
-def finite(terms: Mapping[str, torch.Tensor], epoch: int, batch: int) -> dict[str, float]:
+def finite(
+    terms: Mapping[str, torch.Tensor], epoch: int, batch: int, of: str = ""
+) -> dict[str, float]:
     """The terms as numbers, with one transfer from the device for all of them.
 
     Raises:
@@ -210,7 +212,7 @@ def finite(terms: Mapping[str, torch.Tensor], epoch: int, batch: int) -> dict[st
     values = torch.stack([term.detach().to(widest) for term in terms.values()]).tolist()
     for name, value in zip(terms, values, strict=True):
         if not math.isfinite(value):
-            raise TrainingDiverged(epoch, batch, name, value)
+            raise TrainingDiverged(epoch, batch, of + name, value)
     return dict(zip(terms, values, strict=True))
 
 

@@ -165,6 +165,8 @@ def fit(
         run = RunState(model, optimiser, generator, scaler)
         file = RunFile(checkpoint, run, described, decides, before_epoch)
         history = file.resume(History())
+        if progress and history.epochs == epochs:
+            bar.write(f"{checkpoint} holds the finished run; nothing was trained.")
         best = Best(model, history, file.best)
         bar.update(history.epochs * settings.steps_per_epoch)
         for epoch in range(history.epochs, 0 if file.ended else epochs):
@@ -197,7 +199,7 @@ def fit(
                 bar.set_postfix(means.shown(epoch + 1, epochs), refresh=False)
                 bar.update()
             check_state(model, epoch + 1, number + 1)
-            history.add(means.values(), evaluate(model, held_out, loss, settings))
+            history.add(means.values(), evaluate(model, held_out, loss, settings, epoch + 1))
             stop = after_epoch is not None and bool(after_epoch(model, history))
             stop = best.keep(patience) or stop
             file.save(history, best.weights, ended=stop)
@@ -208,18 +210,19 @@ def fit(
     return history
 
 
-def evaluate(model: M, data: Batches | None, loss: Loss[M], settings: Settings) -> dict[str, float]:
-    """The means of the loss terms over a validation set; none without one."""
+def evaluate(
+    model: M, data: Batches | None, loss: Loss[M], settings: Settings, epoch: int
+) -> dict[str, float]:
+    """The means of the loss terms over a validation set after an epoch; none without one."""
     if data is None:
         return {}
     means, dtype = Means(), next(model.parameters()).dtype
     # The same noise after every epoch, so that the curve shows the model and not the dice.
     with evaluating(model), torch.no_grad(), seeded(settings.seed, device_of(model)) as generator:
-        for batch in data.batches(
-            settings.batch_size, generator=generator, binarize=settings.binarize
-        ):
+        batches = data.batches(settings.batch_size, generator=generator, binarize=settings.binarize)
+        for number, batch in enumerate(batches):
             terms = named(loss(model, at(batch, 1.0, dtype)))
-            means.add({name: term.item() for name, term in terms.items()}, len(batch.images))
+            means.add(finite(terms, epoch, number + 1, "validation "), len(batch.images))
     return means.values()
 
 
