@@ -9,9 +9,6 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from latent_transfer.claims import claim
-from latent_transfer.session import Session, setup
-
 if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checkers and editors
     from latent_transfer import (
         comparison,
@@ -30,7 +27,9 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
         transfer,
         widgets,
     )
+    from latent_transfer.claims import claim
     from latent_transfer.records import recorded
+    from latent_transfer.session import Session, setup
     from latent_transfer.training import fit
 
 __version__ = "0.1.0"
@@ -58,8 +57,14 @@ __all__ = [
     "widgets",
 ]
 
-#: Functions of the top level whose modules load when they are first used.
-_FUNCTIONS = {"fit": "training", "recorded": "records"}
+#: Names of the top level whose modules load when they are first used.
+_FUNCTIONS = {
+    "Session": "session",
+    "claim": "claims",
+    "fit": "training",
+    "recorded": "records",
+    "setup": "session",
+}
 
 
 def __getattr__(name: str) -> ModuleType | object:
