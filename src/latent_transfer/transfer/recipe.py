@@ -264,18 +264,21 @@ def _is_matrix(features: object) -> bool:
 
 def _start_from(start: nn.Module, encoder: nn.Module) -> None:
     """Copy the weights of an encoder, or of the part ``encoder`` of a model, all of them."""
-    names = set(encoder.state_dict())
-    candidates = [start, getattr(start, "encoder", None)]
-    if isinstance(encoder, _Averaged):
-        candidates.append(_Averaged(start))
-    for there in candidates:
-        if isinstance(there, nn.Module) and names <= set(there.state_dict()):
+    encoder, names = _bare(encoder), set(_bare(encoder).state_dict())
+    if not names:  # raw pixels, say: there is nothing to start from
+        return
+    for there in map(_bare, (start, getattr(start, "encoder", start))):
+        if names <= set(there.state_dict()):
             report = initialise_from(there, encoder)
             if not report.skipped:
                 return
             name, why = next(iter(report.skipped.items()))
             raise ValueError(f"start does not fit the recipe's encoder: {name} is {why}.")
     raise ValueError(
-        f"start must be an encoder like the recipe's, or a model with one as its part 'encoder'; "
+        "start must be an encoder like the recipe's, or a model with one as its part 'encoder'; "
         f"{type(start).__name__} has other parameters."
     )
+
+
+def _bare(encoder: nn.Module) -> nn.Module:
+    return encoder.net if isinstance(encoder, _Averaged) else encoder
