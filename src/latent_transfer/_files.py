@@ -66,6 +66,13 @@ def naming_the_place(out: Path) -> Iterator[None]:
 
     Raises:
         DataError: In place of an ``OSError``.
+
+    Example:
+        >>> from latent_transfer._files import naming_the_place
+        >>> with naming_the_place(Path("out")):
+        ...     raise PermissionError(13, "Permission denied")
+        Traceback (most recent call last):
+        latent_transfer.errors.DataError: --out: out cannot be written (Permission denied).
     """
     try:
         yield

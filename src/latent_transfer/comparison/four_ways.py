@@ -104,13 +104,12 @@ def compare_four_ways(
         ValueError: If names, classes and budgets do not fit together.
 
     Example:
-        >>> import tempfile
-        >>> from latent_transfer.comparison import FourWays, compare_four_ways
-        >>> tiny = FourWays("digits", "digits", (1,), seeds=2, size=9, steps=1, pretraining_steps=1)
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     outcome = compare_four_ways(tiny, Path(folder), progress=False)
-        >>> outcome.results.methods
-        ['from scratch', 'source, frozen', 'source, fine-tuned', 'own images, fine-tuned']
+        It takes minutes, so that it does not run with the other examples.
+
+        >>> from latent_transfer.comparison import FourWays, compare_four_ways, write_report
+        >>> settings = FourWays("digits", "folder:pets")
+        >>> outcome = compare_four_ways(settings, "pets-report")  # doctest: +SKIP
+        >>> report, numbers = write_report(outcome, "pets-report")  # doctest: +SKIP
     """
     out = expanded(out)
     probe(out)
@@ -151,10 +150,11 @@ def choose_budgets(
             asked for, or fewer than each default one.
 
     Example:
-        >>> from latent_transfer import data
         >>> from latent_transfer.comparison.four_ways import choose_budgets
-        >>> choose_budgets(None, data.load("digits").train, "digits")
-        ([5, 20, 100], [])
+        >>> images = torch.zeros(60, 1, 8, 8, dtype=torch.uint8)
+        >>> pets = ImageSet(images, torch.arange(60) % 2, ("cat", "dog"))
+        >>> choose_budgets(None, pets, "pets")
+        ([5, 20], [100])
     """
     counts = train.counts()
     if len(counts) < 2:

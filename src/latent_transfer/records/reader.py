@@ -286,7 +286,7 @@ def recorded(name: str | Path) -> RecordedTable:
     Example:
         >>> import latent_transfer as lt
         >>> lt.recorded("kingma2014").source
-        'Kingma, Rezende, Mohamed & Welling (2014), ...'
+        'Kingma, Rezende, Mohamed and Welling, ... Table 1 (MNIST)'
     """
     if isinstance(name, Path) or name.endswith(".json"):
         place = expanded(name)
