@@ -6,6 +6,7 @@ Submodules load when they are first used, so that ``import latent_transfer as lt
 from __future__ import annotations
 
 import importlib
+from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,15 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
         widgets,
     )
     from latent_transfer.claims import claim
+    from latent_transfer.models import load, save
     from latent_transfer.records import recorded
     from latent_transfer.session import Session, setup
     from latent_transfer.training import fit
 
-__version__ = "0.1.0"
+try:
+    __version__ = metadata.version("latent-transfer")
+except metadata.PackageNotFoundError:  # a checkout on the path that nobody installed
+    __version__ = "0+unknown"
 
 __all__ = [
     "Session",
@@ -45,12 +50,14 @@ __all__ = [
     "figures",
     "fit",
     "inference",
+    "load",
     "models",
     "nets",
     "objectives",
     "papers",
     "recorded",
     "records",
+    "save",
     "setup",
     "training",
     "transfer",
@@ -62,7 +69,9 @@ _FUNCTIONS = {
     "Session": "session",
     "claim": "claims",
     "fit": "training",
+    "load": "models",
     "recorded": "records",
+    "save": "models",
     "setup": "session",
 }
 

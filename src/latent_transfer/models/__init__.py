@@ -26,7 +26,17 @@ from latent_transfer.models.product_of_experts import (
     mlp_multimodal_vae,
     product_of_experts,
 )
-from latent_transfer.models.protocols import Generates, HasDensity, HasPosterior
+from latent_transfer.models.protocols import (
+    Encodes,
+    Generates,
+    HasDensity,
+    HasPosterior,
+    HasPrior,
+    Reconstructs,
+    log_joint,
+    log_prior,
+)
+from latent_transfer.models.saving import load, save
 from latent_transfer.models.semi_supervised import M1M2, M2, mlp_m2, stack_m2
 from latent_transfer.models.solvable import DiscreteMixture, LinearGaussian
 from latent_transfer.models.vade import VaDE
@@ -44,20 +54,26 @@ __all__ = [
     "CategoricalLikelihood",
     "Classifier",
     "DiscreteMixture",
+    "Encodes",
     "GaussianLikelihood",
     "Generates",
     "HasDensity",
     "HasPosterior",
+    "HasPrior",
     "Likelihood",
     "LinearGaussian",
     "MultimodalVAE",
     "MultinomialLikelihood",
     "PredictedGaussianLikelihood",
+    "Reconstructs",
     "VaDE",
     "conv_autoencoder",
     "conv_gan",
     "conv_vae",
     "feature_autoencoder",
+    "load",
+    "log_joint",
+    "log_prior",
     "mlp_autoencoder",
     "mlp_classifier",
     "mlp_gan",
@@ -65,6 +81,7 @@ __all__ = [
     "mlp_multimodal_vae",
     "mlp_vae",
     "product_of_experts",
+    "save",
     "sparse_autoencoder",
     "stack_m2",
 ]

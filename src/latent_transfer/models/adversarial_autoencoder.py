@@ -11,8 +11,10 @@ from torch import nn
 from latent_transfer.models.autoencoders import Autoencoder
 from latent_transfer.models.gan import leaky_relu
 from latent_transfer.nets import ConvEncoder, Shape, VGGFeatures, normalise_spectra
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class AdversarialAutoencoder(Autoencoder):
     """Encoder, decoder, a discriminator of the reconstructions, and a Gaussian over the codes.
 
@@ -70,12 +72,15 @@ class AdversarialAutoencoder(Autoencoder):
             raise ValueError(
                 "An autoencoder has no prior of its own: call fit_prior(images) after training."
             )
-        noise = torch.randn(count, len(self.code_factors), generator=generator)
-        codes = self.code_mean + noise.to(self.code_mean.device) @ self.code_factors
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        size = (count, len(self.code_factors))
+        noise = torch.randn(size, dtype=torch.float32, generator=generator)
+        codes = self.code_mean + noise.to(self.code_mean) @ self.code_factors
         pixels: torch.Tensor = self.output(self.decode(codes))
         return pixels
 
 
+@remembers
 def feature_autoencoder(
     features: VGGFeatures,
     shape: Shape = (3, 32, 32),

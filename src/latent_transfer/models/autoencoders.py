@@ -9,10 +9,12 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape
+from latent_transfer.nets.recipes import remembers
 
 SEED_HIDDEN = (128, 64, 32, 16)  # between 784 pixels and 8 code units
 
 
+@remembers
 class Autoencoder(nn.Module):
     """Encoder and decoder trained to return their input.
 
@@ -59,6 +61,7 @@ class Autoencoder(nn.Module):
         return pixels
 
 
+@remembers
 def mlp_autoencoder(
     shape: Shape = (1, 28, 28),
     hidden: Sequence[int] = SEED_HIDDEN,
@@ -83,6 +86,7 @@ def mlp_autoencoder(
     return Autoencoder(encoder, decoder, code_activation, output)
 
 
+@remembers
 def conv_autoencoder(
     shape: Shape = (1, 28, 28),
     channels: Sequence[int] = (32, 64, 128, 256),
@@ -100,6 +104,7 @@ def conv_autoencoder(
     return Autoencoder(encoder, decoder)
 
 
+@remembers
 def sparse_autoencoder(
     shape: Shape = (1, 28, 28),
     code_size: int = 256,

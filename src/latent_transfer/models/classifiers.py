@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from latent_transfer.nets import MLPEncoder, Shape, fully_connected, limit_norms
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class Classifier(nn.Module):
     """Class logits from the features of an encoder.
 
@@ -39,6 +41,7 @@ class Classifier(nn.Module):
         return logits
 
 
+@remembers
 def mlp_classifier(
     shape: Shape = (1, 28, 28),
     classes: int = 10,

@@ -16,17 +16,21 @@ from latent_transfer.nets import (
     MLPEncoder,
     Shape,
     device_of,
+    dtype_of,
     normalise_spectra,
 )
+from latent_transfer.nets.recipes import remembers
 
 leaky_relu = partial(nn.LeakyReLU, 0.2)
 
 
+@remembers
 class GAN(nn.Module):
     """Two nets that are trained against each other (Goodfellow et al. 2014).
 
     The generator that is trained swings with every step of its opponent; what is drawn from the
-    model afterwards comes from a moving average of its weights.
+    model afterwards comes from a moving average of its weights. Called with noise, the model gives
+    the images of the generator that is trained.
 
     Args:
         generator: B×D noise to B×C×H×W logits of pixels.
@@ -56,10 +60,19 @@ class GAN(nn.Module):
         self.average = AveragedModel(generator, multi_avg_fn=average, use_buffers=True)
         self.average.requires_grad_(False)
 
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """B×D to images B×C×H×W in pixel range, by the generator as it is now, which is trained.
+
+        The averaged generator, which draws the images in the end, is called by :meth:`decode`.
+        """
+        images: torch.Tensor = self.output(self.generator(latents))
+        return images
+
     def sample(self, count: int) -> torch.Tensor:
         """Images of the generator as it is now, count×C×H×W; noise from PyTorch's generator."""
-        latents = torch.randn(count, self.latent_size, device=self._device)
-        images: torch.Tensor = self.output(self.generator(latents))
+        device, dtype = device_of(self.generator), dtype_of(self.generator)
+        latents = torch.randn(count, self.latent_size, device=device, dtype=dtype)
+        images: torch.Tensor = self(latents)
         return images
 
     def discriminate(self, images: torch.Tensor) -> torch.Tensor:
@@ -81,15 +94,12 @@ class GAN(nn.Module):
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Images at ``count`` draws from N(0, I), count×C×H×W, by the averaged generator."""
-        # Drawn on the CPU, so that one seed gives the same images on every device.
-        latents = torch.randn(count, self.latent_size, generator=generator).to(self._device)
-        return self.decode(latents)
-
-    @property
-    def _device(self) -> torch.device:
-        return device_of(self.generator)
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        latents = torch.randn(count, self.latent_size, dtype=torch.float32, generator=generator)
+        return self.decode(latents.to(device_of(self.generator), dtype_of(self.generator)))
 
 
+@remembers
 def conv_gan(
     shape: Shape = (1, 28, 28),
     channels: Sequence[int] = (64, 128, 256),
@@ -114,6 +124,7 @@ def conv_gan(
     return GAN(generator, discriminator, latent_size, averaging=averaging)
 
 
+@remembers
 def mlp_gan(
     shape: Shape,
     hidden: Sequence[int] = (128, 128),

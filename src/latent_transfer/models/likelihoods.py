@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from math import log
 
 import torch
@@ -13,10 +13,14 @@ from latent_transfer.densities import (
     gaussian_log_density,
     multinomial_log_density,
 )
+from latent_transfer.nets.recipes import remembers
 
 
-class Likelihood(nn.Module):
-    """A distribution over images, given the decoder's output."""
+class Likelihood(nn.Module, ABC):
+    """A distribution over images, given the decoder's output; subclasses say which.
+
+    Called like a module, it gives the expected image.
+    """
 
     @abstractmethod
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -26,7 +30,12 @@ class Likelihood(nn.Module):
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         """The expected image, …×C×H×W."""
 
+    def forward(self, output: torch.Tensor) -> torch.Tensor:
+        """The expected image, …×C×H×W; see :meth:`mean`."""
+        return self.mean(output)
 
+
+@remembers
 class BernoulliLikelihood(Likelihood):
     """Each pixel is a coin; the decoder's output is its logit."""
 
@@ -39,6 +48,7 @@ class BernoulliLikelihood(Likelihood):
         return torch.sigmoid(output)
 
 
+@remembers
 class GaussianLikelihood(Likelihood):
     """Each pixel is Gaussian around the decoder's output, with one variance for all pixels.
 
@@ -58,6 +68,7 @@ class GaussianLikelihood(Likelihood):
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Log N(x; output, σ²) summed over pixels, in nats per image."""
+        output = output.to(images.dtype)  # under bfloat16 autocast the sum still runs in float32
         return gaussian_log_density(images, output, self.log_variance).flatten(-3).sum(-1)
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
@@ -65,6 +76,7 @@ class GaussianLikelihood(Likelihood):
         return output
 
 
+@remembers
 class PredictedGaussianLikelihood(Likelihood):
     """Each element is Gaussian; the decoder predicts all means, then all log-variances.
 
@@ -82,6 +94,7 @@ class PredictedGaussianLikelihood(Likelihood):
         return output.chunk(2, dim=-1)[0]
 
 
+@remembers
 class MultinomialLikelihood(Likelihood):
     """Counts, of the words of a text say; the decoder's outputs are the logits of one draw.
 
@@ -97,6 +110,7 @@ class MultinomialLikelihood(Likelihood):
         return output.flatten(-3).softmax(-1).view_as(output)
 
 
+@remembers
 class CategoricalLikelihood(Likelihood):
     """A label; the decoder's output holds the logits of the classes."""
 

@@ -18,7 +18,8 @@ from latent_transfer.models.likelihoods import (
     CategoricalLikelihood,
     Likelihood,
 )
-from latent_transfer.nets import MLPDecoder, MLPEncoder, Shape, fully_connected
+from latent_transfer.nets import MLPDecoder, MLPEncoder, Shape, dtype_of, fully_connected
+from latent_transfer.nets.recipes import remembers
 
 Modalities = Sequence[torch.Tensor | None]
 
@@ -49,8 +50,11 @@ def product_of_experts(experts: Gaussian, present: torch.Tensor | None = None) -
     return Gaussian(opinions.sum(0) / precision, -precision.log())
 
 
+@remembers
 class MultimodalVAE(nn.Module):
     """p(z) = N(0, I) and modalities that are independent given z; one encoder and decoder each.
+
+    Called with a list of modalities, it gives the parameters of all at the posterior mean.
 
     Args:
         encoders: One a modality, B×… to B×2D: mean and log-variance of its expert.
@@ -90,6 +94,13 @@ class MultimodalVAE(nn.Module):
         experts = [self._expert(number, x, present[number]) for number, x in enumerate(modalities)]
         means, log_variances = zip(*experts, strict=True)
         return product_of_experts(Gaussian(torch.stack(means), torch.stack(log_variances)), present)
+
+    def forward(
+        self, modalities: Modalities, present: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """What each modality's likelihood takes, B×… each, at the posterior mean: no noise."""
+        latents = self.posterior(modalities, present).mean  # B×D
+        return tuple(self.decode(latents, number) for number in range(len(self.decoders)))
 
     def decode(self, latents: torch.Tensor, modality: int) -> torch.Tensor:
         """…×D to the likelihood's parameters of one modality."""
@@ -137,9 +148,13 @@ class MultimodalVAE(nn.Module):
         """Who has what, M×B booleans: ``present``, with false for each ``None``.
 
         Raises:
-            ValueError: If the number of modalities is another than the model's, all are ``None``,
-                or ``present`` has another shape.
+            ValueError: If they are one tensor, their number is another than the model's, all are
+                ``None``, or ``present`` has another shape.
         """
+        if isinstance(modalities, torch.Tensor):
+            raise ValueError(
+                "This model takes a list of modalities, None for a missing one, not one tensor."
+            )
         given = [x for x in modalities if x is not None]
         if len(modalities) != len(self.encoders) or not given:
             raise ValueError(
@@ -159,11 +174,10 @@ class MultimodalVAE(nn.Module):
         return present & there[:, None]
 
     def _expert(self, number: int, x: torch.Tensor | None, rows: torch.Tensor) -> Gaussian:
-        weight = next(self.parameters())
-        mean = weight.new_zeros(len(rows), self.latent_size)
+        mean = torch.zeros(len(rows), self.latent_size, device=rows.device, dtype=dtype_of(self))
         log_variance = torch.zeros_like(mean)
         if x is not None and rows.any():
-            output = self.encoders[number](x[rows]).to(weight.dtype)  # rows×2D
+            output = self.encoders[number](x[rows]).to(mean.dtype)  # rows×2D
             mean[rows], log_variance[rows] = output.chunk(2, dim=-1)
         return Gaussian(mean, log_variance)
 
@@ -173,6 +187,7 @@ class MultimodalVAE(nn.Module):
         return likelihood
 
 
+@remembers
 def mlp_multimodal_vae(
     modalities: Sequence[Shape | int],
     hidden: Sequence[int] = (500,),

@@ -19,9 +19,11 @@ from latent_transfer.models.likelihoods import (
     PredictedGaussianLikelihood,
 )
 from latent_transfer.models.vae import VAE
-from latent_transfer.nets import ConditionalMLP, Shape, fully_connected
+from latent_transfer.nets import ConditionalMLP, Shape, dtype_of, fully_connected
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class M2(nn.Module):
     """p(y) uniform, p(z) = N(0, I), p(x | y, z); q(y | x) and q(z | x, y) to infer them.
 
@@ -84,9 +86,11 @@ class M2(nn.Module):
         self, labels: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """The expected image of each label at a draw of z from the prior: B to B×…."""
-        # Drawn on the CPU, so that one seed gives the same images on every device.
-        latents = torch.randn(len(labels), self.latent_size, generator=generator)
-        return self.likelihood.mean(self.decode(latents.to(labels.device), labels))
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        size = (len(labels), self.latent_size)
+        latents = torch.randn(size, dtype=torch.float32, generator=generator)
+        latents = latents.to(labels.device, dtype_of(self))
+        return self.likelihood.mean(self.decode(latents, labels))
 
     def analogies(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Each image's style in every class: B×… and labels B to K×B×…, pixels of the mean."""
@@ -102,6 +106,7 @@ class M2(nn.Module):
         return images.flatten(1)
 
 
+@remembers
 class M1M2(nn.Module):
     """M2 on the latents of M1, a trained VAE that stays as it is.
 
@@ -150,6 +155,7 @@ class M1M2(nn.Module):
         return self.m1.likelihood.mean(self.m1.decode(full))
 
 
+@remembers
 def mlp_m2(
     shape: Shape = (1, 28, 28),
     classes: int = 10,
@@ -172,6 +178,7 @@ def mlp_m2(
     return _mlp_m2(shape, classes, hidden, latent_size, prod(shape), likelihood, activation)
 
 
+@remembers
 def stack_m2(
     m1: VAE,
     kept: torch.Tensor,

@@ -9,11 +9,23 @@ from torch import nn
 
 from latent_transfer.densities import Gaussian, standard_normal_log_density
 from latent_transfer.models.likelihoods import BernoulliLikelihood, Likelihood
-from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape, device_of
+from latent_transfer.nets import (
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    Shape,
+    device_of,
+    dtype_of,
+)
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class VAE(nn.Module):
     """A latent-variable model of images with an amortised Gaussian posterior.
+
+    Called like an autoencoder, it gives the likelihood's parameters at the posterior mean.
 
     Args:
         encoder: B×C×H×W to B×2D: means and log-variances of q(z | x), side by side.
@@ -57,18 +69,25 @@ class VAE(nn.Module):
         """Log p(x, z) = log p(x | z) + log p(z) in nats per image: …×B."""
         return self.log_likelihood(images, latents) + standard_normal_log_density(latents)
 
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The likelihood's parameters at the posterior mean, B×C×H×W to B×C×H×W: no noise.
+
+        A loss needs draws of z instead; ``objectives.negative_elbo`` makes them.
+        """
+        return self.decode(self.posterior(images).mean)
+
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
         """The expected image at the posterior mean, B×C×H×W in pixel range."""
-        return self.likelihood.mean(self.decode(self.posterior(images).mean))
+        return self.likelihood.mean(self(images))
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Expected images at ``count`` draws from the prior, count×C×H×W in pixel range."""
-        device = device_of(self)
-        # Drawn on the CPU, so that one seed gives the same images on every device.
-        latents = torch.randn(count, self.latent_size, generator=generator).to(device)
-        return self.likelihood.mean(self.decode(latents))
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        latents = torch.randn(count, self.latent_size, dtype=torch.float32, generator=generator)
+        return self.likelihood.mean(self.decode(latents.to(device_of(self), dtype_of(self))))
 
 
+@remembers
 def mlp_vae(
     shape: Shape = (1, 28, 28),
     hidden: Sequence[int] = (500, 500),
@@ -91,6 +110,7 @@ def mlp_vae(
     return VAE(encoder, decoder, latent_size, likelihood)
 
 
+@remembers
 def conv_vae(
     shape: Shape = (1, 28, 28),
     channels: Sequence[int] = (32, 64, 128, 256),

@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from latent_transfer.nets.mlp import fully_connected
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class ConditionalMLP(nn.Module):
     """Fully connected layers of a vector and a class, the last one linear.
 

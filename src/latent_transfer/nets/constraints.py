@@ -6,7 +6,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from latent_transfer.nets.recipes import remembers_change
 
+
+@remembers_change
 def limit_norms(model: nn.Module, limit: float) -> None:
     """Keep each unit's vector of incoming weights at most ``limit`` long (Srivastava et al. 2014).
 
@@ -32,6 +35,7 @@ def limit_norms(model: nn.Module, limit: float) -> None:
         layer.register_forward_pre_hook(shorten)
 
 
+@remembers_change
 def normalise_spectra(model: nn.Module) -> None:
     """Divide each layer's weight by its largest singular value, in place (Miyato et al. 2018).
 

@@ -9,9 +9,11 @@ from math import ceil, prod
 import torch
 from torch import nn
 
+from latent_transfer.nets.recipes import remembers
 from latent_transfer.nets.shapes import Shape, check_codes, check_images
 
 
+@remembers
 class ConvEncoder(nn.Module):
     """Images to vectors: each 3×3 convolution halves the size, rounding up; then one linear layer.
 
@@ -49,6 +51,7 @@ class ConvEncoder(nn.Module):
         return outputs
 
 
+@remembers
 class ConvDecoder(nn.Module):
     """The encoder's mirror: one linear layer, then transposed convolutions; the output is logits.
 

@@ -11,10 +11,13 @@ from torch.nn import functional as F
 from latent_transfer import _torchvision
 from latent_transfer.data import weights
 from latent_transfer.nets.pretrained import load_weights
+from latent_transfer.nets.recipes import remembers
+from latent_transfer.nets.shapes import spell
 
 SIDE = 299  # of the images that the net was trained on
 
 
+@remembers
 class InceptionFeatures(nn.Module):
     """Images of any size to the 2,048 features below Inception v3's last layer.
 
@@ -27,7 +30,16 @@ class InceptionFeatures(nn.Module):
         self.net = net
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W in [0, 1] to B×2048; a grey channel serves as all three."""
+        """B×C×H×W in [0, 1] to B×2048; a grey channel serves as all three.
+
+        Raises:
+            ValueError: For anything else than a batch of grey or colour images.
+        """
+        if images.dim() != 4 or images.shape[1] not in (1, 3):
+            raise ValueError(
+                "Inception takes batches of images, B×1×H×W or B×3×H×W, "
+                f"not a tensor of shape {spell(tuple(images.shape))}."
+            )
         colour = images.expand(-1, 3, -1, -1)
         large = F.interpolate(colour, (SIDE, SIDE), mode="bilinear", antialias=True)
         features: torch.Tensor = self.net(2 * large - 1)

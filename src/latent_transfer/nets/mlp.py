@@ -9,9 +9,11 @@ from math import prod
 import torch
 from torch import nn
 
+from latent_transfer.nets.recipes import remembers
 from latent_transfer.nets.shapes import Shape, check_codes, check_images
 
 
+@remembers
 class MLPEncoder(nn.Module):
     """Images to vectors through fully connected layers, the last one linear.
 
@@ -40,6 +42,7 @@ class MLPEncoder(nn.Module):
         return outputs
 
 
+@remembers
 class MLPDecoder(nn.Module):
     """Vectors to images through fully connected layers, the last one linear (logits).
 

@@ -13,6 +13,7 @@ from latent_transfer import _torchvision
 from latent_transfer.data import weights
 from latent_transfer.nets.initialisation import he_initialise
 from latent_transfer.nets.pretrained import load_weights
+from latent_transfer.nets.recipes import remembers
 from latent_transfer.nets.shapes import spell
 
 #: Mean and standard deviation of ImageNet's pixels, with which torchvision's classifiers learnt.
@@ -22,6 +23,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG19_ENDS = (5, 10, 19, 28, 37)
 
 
+@remembers
 class VGGFeatures(nn.Module):
     """Images to feature maps by blocks of 3×3 convolutions, each block ended by a pooling.
 
@@ -63,6 +65,7 @@ class VGGFeatures(nn.Module):
         return maps
 
 
+@remembers
 def small_vgg_features(widths: Sequence[int] = (32, 64)) -> VGGFeatures:
     """A small VGG for a source domain of your own, with the interface of :func:`vgg19_features`.
 
