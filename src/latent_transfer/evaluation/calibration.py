@@ -8,6 +8,7 @@ from types import ModuleType
 import torch
 
 from latent_transfer import _torchvision
+from latent_transfer.evaluation._checks import check_count, check_labels, check_logits
 
 
 def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int = 15) -> float:
@@ -23,7 +24,13 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int =
         logits: N×K; never probabilities.
         labels: N.
         bins: Of equal width in [0, 1].
+
+    Raises:
+        ValueError: If the logits are not N×K and finite, or the labels do not fit them.
     """
+    check_logits("Logits", logits)
+    check_labels("Labels", labels, len(logits), logits.shape[1])
+    check_count("bins", bins)
     classification = _metrics()
     error = classification.multiclass_calibration_error(
         logits.softmax(-1), labels, num_classes=logits.shape[-1], n_bins=bins, norm="l1"
@@ -37,7 +44,17 @@ def agreement(logits: torch.Tensor, others: torch.Tensor) -> float:
     Args:
         logits: Of one, N×K.
         others: Of the other, N×K.
+
+    Raises:
+        ValueError: If the logits differ in shape, are not N×K, or are not finite.
     """
+    check_logits("Logits", logits)
+    check_logits("The other logits", others)
+    if logits.shape != others.shape:
+        raise ValueError(
+            "Two classifiers of the same images and classes are compared, "
+            f"not logits of {tuple(logits.shape)} and {tuple(others.shape)}."
+        )
     classification = _metrics()
     same = classification.multiclass_accuracy(
         logits, others.argmax(-1), num_classes=logits.shape[-1], average="micro"

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from latent_transfer.data import ImageSet
+from latent_transfer.evaluation._checks import check_labels, check_logits
 from latent_transfer.evaluation.estimates import Estimate
 from latent_transfer.inference import predict_logits
 
@@ -16,9 +17,11 @@ def classification_error(model: nn.Module, images: ImageSet) -> Estimate:
     Args:
         model: B×C×H×W to logits B×K.
         images: Usually the test set.
+
+    Raises:
+        ValueError: If the logits are not N×K and finite, or a label lies beyond the K classes.
     """
-    answers = predict_logits(model, images).argmax(-1).cpu()
-    return Estimate.of(100.0 * (answers != images.labels.cpu()))
+    return Estimate.of(100.0 * _wrong(model, images))
 
 
 def balanced_error(model: nn.Module, images: ImageSet) -> float:
@@ -29,8 +32,17 @@ def balanced_error(model: nn.Module, images: ImageSet) -> float:
     Args:
         model: B×C×H×W to logits B×K.
         images: Usually the test set; classes without images do not count.
+
+    Raises:
+        ValueError: If the logits are not N×K and finite, or a label lies beyond the K classes.
     """
-    wrong = predict_logits(model, images).argmax(-1).cpu() != images.labels.cpu()
-    labels = images.labels.cpu()
+    wrong, labels = _wrong(model, images), images.labels
     errors = [100.0 * wrong[labels == label].double().mean() for label in labels.unique()]
     return torch.stack(errors).mean().item()
+
+
+def _wrong(model: nn.Module, images: ImageSet) -> torch.Tensor:
+    logits = predict_logits(model, images)
+    check_logits("Logits", logits)
+    check_labels("Labels", images.labels, len(logits), logits.shape[1])
+    return logits.argmax(-1) != images.labels

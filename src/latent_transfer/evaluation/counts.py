@@ -8,8 +8,9 @@ import torch
 
 from latent_transfer.data import Table
 from latent_transfer.densities import log_arrangements, multinomial_log_density
-from latent_transfer.evaluation.likelihood import negative_log_likelihood
-from latent_transfer.models import VAE
+from latent_transfer.evaluation._checks import check_finite
+from latent_transfer.evaluation.likelihood import log_likelihoods
+from latent_transfer.models import HasPosterior
 
 
 def perplexity(log_densities: torch.Tensor, counts: torch.Tensor) -> float:
@@ -23,12 +24,23 @@ def perplexity(log_densities: torch.Tensor, counts: torch.Tensor) -> float:
     Args:
         log_densities: Log p(x) of each document as counts, in nats, N.
         counts: The documents, N×V×1×1.
+
+    Raises:
+        ValueError: If there is not one finite log-density for each document, or no word.
     """
+    if log_densities.shape != counts.shape[:1] or not counts.sum() > 0:
+        raise ValueError(
+            "Each document needs one log-density, and there must be at least one word, "
+            f"not {tuple(log_densities.shape)} log-densities for counts of {tuple(counts.shape)}."
+        )
+    check_finite("Log-densities", log_densities)
     in_order = log_densities.double() - log_arrangements(counts.double())
     return exp(-(in_order.sum() / counts.double().sum()).item())
 
 
-def vae_perplexity(model: VAE, documents: Table, *, samples: int = 100, seed: int = 0) -> float:
+def vae_perplexity(
+    model: HasPosterior, documents: Table, *, samples: int = 100, seed: int = 0
+) -> float:
     """Perplexity of a VAE of counts, with log p(x) by importance sampling; an upper bound on it.
 
     Args:
@@ -37,9 +49,8 @@ def vae_perplexity(model: VAE, documents: Table, *, samples: int = 100, seed: in
         samples: Draws of z a document.
         seed: Decides the draws.
     """
-    surprise = negative_log_likelihood(model, documents, samples=samples, seed=seed)
-    counts = documents.pixels()
-    return perplexity(torch.tensor([-surprise.mean] * len(counts)), counts)
+    log_densities = log_likelihoods(model, documents, samples=samples, seed=seed)
+    return perplexity(log_densities, documents.pixels())
 
 
 def unigram_perplexity(log_shares: torch.Tensor, documents: Table) -> float:
@@ -62,6 +73,14 @@ def unigram(documents: Table, prior: torch.Tensor) -> torch.Tensor:
     Args:
         documents: At least one.
         prior: How often each word counts as seen beforehand, all above 0: V.
+
+    Raises:
+        ValueError: If the prior does not fit the words, or is not above 0.
     """
+    if prior.shape != documents.values.shape[1:] or not (prior > 0).all():
+        raise ValueError(
+            f"The prior counts each of {documents.values.shape[1]} words, all above 0; "
+            f"it has the shape {tuple(prior.shape)}."
+        )
     counts = documents.values.sum(0) + prior
     return (counts / counts.sum()).log()

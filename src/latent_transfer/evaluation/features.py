@@ -9,6 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from latent_transfer.data import ImageSet
+from latent_transfer.evaluation._checks import (
+    check_count,
+    check_features,
+    check_finite,
+    check_labels,
+)
 
 Features = Callable[[torch.Tensor], torch.Tensor]
 
@@ -42,6 +48,7 @@ def few_label_errors(
     Raises:
         ValueError: If the set has one class only, or fewer images of a class than asked for.
     """
+    check_count("draws", draws)
     train.require_classes("A classifier")
     test_features = features(test.pixels())
     errors = []
@@ -67,12 +74,19 @@ def linear_probe(
         test_labels: M.
 
     Raises:
-        ValueError: If the training images belong to one class only.
+        ValueError: If the training images belong to one class only, features are not finite or
+            of other sizes, or labels do not fit them.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    for name, features, labels in (
+        ("Training", train_features, train_labels),
+        ("Test", test_features, test_labels),
+    ):
+        check_labels(f"{name} labels", labels, len(features))
+    check_features("Features", train_features.flatten(1), test_features.flatten(1))
     if len(train_labels.unique()) < 2:
         raise ValueError("A linear probe needs labelled images of at least two classes.")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
@@ -88,7 +102,17 @@ def subspace_angle(first: torch.Tensor, second: torch.Tensor) -> float:
     Args:
         first: P×D, its columns span the first subspace.
         second: P×D, likewise.
+
+    Raises:
+        ValueError: If P differs or a number is not finite.
     """
+    if first.dim() != 2 or second.dim() != 2 or len(first) != len(second):
+        raise ValueError(
+            "Two subspaces of one space are compared, P×D each with the same P, "
+            f"not {tuple(first.shape)} and {tuple(second.shape)}."
+        )
+    for basis in (first, second):
+        check_finite("Columns", basis)
     bases = [torch.linalg.qr(columns.double()).Q for columns in (first, second)]  # P×D each
     # The sine stays accurate for small angles, where the cosine rounds to one.
     residual = bases[1] - bases[0] @ (bases[0].T @ bases[1])

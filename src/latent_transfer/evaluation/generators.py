@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from latent_transfer.evaluation._checks import check_count, check_features
 from latent_transfer.evaluation.anomaly import auroc
 
 
@@ -23,7 +24,8 @@ def frechet_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
         samples: Features of samples, M×D.
 
     Raises:
-        ValueError: If the features differ in size or a sample has fewer than two.
+        ValueError: If the features differ in size, a sample has fewer than two, or a number is not
+            finite.
     """
     real, samples = _check(real, samples)
     root = _root(real.T.cov())
@@ -45,7 +47,8 @@ def kernel_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
         samples: Features of samples, M×D.
 
     Raises:
-        ValueError: If the features differ in size or a sample has fewer than two.
+        ValueError: If the features differ in size, a sample has fewer than two, or a number is not
+            finite.
     """
     real, samples = _check(real, samples)
     between = _kernel(real, samples).mean()  # of N×M
@@ -80,7 +83,8 @@ def precision_recall(
         neighbours: k.
 
     Raises:
-        ValueError: If the features differ in size or a sample has k points or fewer.
+        ValueError: If the features differ in size, a sample has k points or fewer, or a number is
+            not finite.
     """
     real, samples = _check(real, samples, neighbours)
     distances = torch.cdist(real, samples)  # N×M
@@ -114,7 +118,8 @@ def density_coverage(
         neighbours: k.
 
     Raises:
-        ValueError: If the features differ in size or a sample has k points or fewer.
+        ValueError: If the features differ in size, a sample has k points or fewer, or a number is
+            not finite.
     """
     real, samples = _check(real, samples, neighbours)
     inside = torch.cdist(real, samples) <= _radii(real, neighbours)[:, None]  # N×M
@@ -139,9 +144,15 @@ def copying(samples: torch.Tensor, train: torch.Tensor, held_out: torch.Tensor) 
 
 
 def nearest(points: torch.Tensor, among: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distance to the nearest of some other points, and its position: N×… and M×… to N and N."""
+    """Return the distance to the nearest of other points, and its position: N×…, M×… to N and N.
+
+    Raises:
+        ValueError: If there are none, they differ in size, or a number is not finite.
+    """
+    points, among = points.flatten(1), among.flatten(1)
+    check_features("Points", points, among)
     # In double precision, since cdist's shortcut loses small distances in single.
-    distances = torch.cdist(points.flatten(1).double(), among.flatten(1).double())
+    distances = torch.cdist(points.double(), among.double())
     return distances.min(1)
 
 
@@ -168,6 +179,8 @@ def real_against_real(
     Raises:
         ValueError: If there are too few points.
     """
+    check_count("count", count)
+    check_count("draws", draws)
     if len(real) < 2 * count:
         raise ValueError(f"Two samples of {count} need {2 * count} points, not {len(real)}.")
     scores = []
@@ -180,16 +193,8 @@ def real_against_real(
 def _check(
     real: torch.Tensor, samples: torch.Tensor, neighbours: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    if real.shape[1:] != samples.shape[1:] or real.dim() != 2:
-        raise ValueError(
-            "Features must be N×D and M×D with the same D, "
-            f"not {tuple(real.shape)} and {tuple(samples.shape)}."
-        )
-    if min(len(real), len(samples)) <= neighbours:
-        raise ValueError(
-            f"This score needs at least {neighbours + 1} points on each side, "
-            f"not {len(real)} and {len(samples)}."
-        )
+    check_count("neighbours", neighbours)
+    check_features("Features", real, samples, least=neighbours + 1)
     return real.detach().double(), samples.detach().double()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from latent_transfer.evaluation._checks import check_finite
+
 
 def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
     """2·E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖, estimated without bias from two samples.
@@ -19,13 +21,16 @@ def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
         second: M×… points of the same shape.
 
     Raises:
-        ValueError: If the points differ in shape or a sample has fewer than two.
+        ValueError: If the points differ in shape a sample has fewer than two, or a
+            number is not finite.
     """
     if first.shape[1:] != second.shape[1:] or min(len(first), len(second)) < 2:
         raise ValueError(
             "energy_distance needs two samples of at least two points of one shape, "
             f"not {tuple(first.shape)} and {tuple(second.shape)}."
         )
+    for sample in (first, second):
+        check_finite("Points", sample)
     first, second = (sample.detach().flatten(1).double() for sample in (first, second))
     between = torch.cdist(first, second).mean()  # of N×M distances
     return (2 * between - _mean_distance(first) - _mean_distance(second)).item()

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from latent_transfer.densities import Gaussian, standard_normal_log_density
+from latent_transfer.densities import Gaussian
 from latent_transfer.models.likelihoods import BernoulliLikelihood, Likelihood
+from latent_transfer.models.protocols import log_prior
 from latent_transfer.nets import (
     ConvDecoder,
     ConvEncoder,
@@ -67,7 +68,7 @@ class VAE(nn.Module):
 
     def log_joint(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """Log p(x, z) = log p(x | z) + log p(z) in nats per image: …×B."""
-        return self.log_likelihood(images, latents) + standard_normal_log_density(latents)
+        return self.log_likelihood(images, latents) + log_prior(self, latents)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The likelihood's parameters at the posterior mean, B×C×H×W to B×C×H×W: no noise.
