@@ -121,7 +121,7 @@ def reconstruction_probability(
 
 
 def complexity_corrected(surprise: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """S(x) = −log p(x) − L(x) in nats per image: what the model needs beyond a plain compressor.
+    """Return S(x) = −log p(x) − L(x) in nats: what a model needs beyond a plain compressor, N.
 
     It is the logarithm of a ratio of likelihoods: the compressor's length is that of an image
     under a model that knows nothing of the training data.
@@ -134,6 +134,12 @@ def complexity_corrected(surprise: torch.Tensor, lengths: torch.Tensor) -> torch
 
     Raises:
         ValueError: If the two are not of one length, or a number is not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import complexity_corrected
+        >>> complexity_corrected(torch.tensor([90.0, 120.0]), torch.tensor([80.0, 60.0]))
+        tensor([10., 60.])
     """
     if surprise.shape != lengths.shape or surprise.dim() != 1:
         raise ValueError(
@@ -146,13 +152,19 @@ def complexity_corrected(surprise: torch.Tensor, lengths: torch.Tensor) -> torch
 
 
 def compressed_length(images: ImageSet) -> torch.Tensor:
-    """Length of each image as PNG, without what all PNG files share, in nats: N.
+    """Return the length of each image as PNG, without what all PNG files share, in nats: N.
 
     A set of binary images is written with one bit a pixel, so that the length is that of a code for
     binary images, as −log p(x) of a Bernoulli likelihood is.
 
     Args:
         images: N images, grey or RGB.
+
+    Example:
+        >>> from latent_transfer.data import load
+        >>> from latent_transfer.evaluation import compressed_length
+        >>> compressed_length(load("digits", size=8).test.subset(slice(0, 5))).shape
+        torch.Size([5])
     """
     binary = images.shape[0] == 1 and set(images.images.unique().tolist()) <= {0, 255}
     pixels = images.images.permute(0, 2, 3, 1).cpu().numpy()  # N×H×W×C
@@ -170,7 +182,7 @@ def _png_bytes(pixels: NDArray[np.uint8], binary: bool) -> int:
 
 
 def auroc(anomalous: torch.Tensor, normal: torch.Tensor) -> float:
-    """Probability that an anomalous image has a larger score than a normal one; ties count half.
+    """Return the probability that an anomalous image scores above a normal one; ties count half.
 
     One half is guessing; below one half the score calls anomalies normal. It depends on the order
     of the scores alone, hence on no threshold.
@@ -183,6 +195,12 @@ def auroc(anomalous: torch.Tensor, normal: torch.Tensor) -> float:
 
     Raises:
         ValueError: If either is empty or a score is not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import auroc
+        >>> auroc(anomalous=torch.tensor([2.0, 5.0]), normal=torch.tensor([1.0, 3.0]))
+        0.75
     """
     from sklearn.metrics import roc_auc_score
 

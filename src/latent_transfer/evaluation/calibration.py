@@ -12,7 +12,7 @@ from latent_transfer.evaluation._checks import check_count, check_labels, check_
 
 
 def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int = 15) -> float:
-    """Expected calibration error in per cent: how far confidence and accuracy are apart.
+    """Return the expected calibration error in per cent: how far confidence and accuracy differ.
 
     Images are sorted into bins by the confidence of their answer; in each bin the mean confidence
     is compared with the share of right answers, and the gaps are averaged, weighted by their
@@ -27,6 +27,13 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int =
 
     Raises:
         ValueError: If the logits are not N×K and finite, or the labels do not fit them.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import calibration_error
+        >>> logits = torch.tensor([[9.0, -9.0], [9.0, -9.0]])  # sure, and wrong once
+        >>> round(calibration_error(logits, torch.tensor([0, 1])), 1)
+        50.0
     """
     check_logits("Logits", logits)
     check_labels("Labels", labels, len(logits), logits.shape[1])
@@ -39,7 +46,7 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int =
 
 
 def agreement(logits: torch.Tensor, others: torch.Tensor) -> float:
-    """Share of images, in per cent, to which two classifiers give the same answer.
+    """Return the share of images, in per cent, to which two classifiers give the same answer.
 
     Args:
         logits: Of one, N×K.
@@ -47,6 +54,12 @@ def agreement(logits: torch.Tensor, others: torch.Tensor) -> float:
 
     Raises:
         ValueError: If the logits differ in shape, are not N×K, or are not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import agreement
+        >>> agreement(torch.eye(4), torch.eye(4).roll(1, dims=0))
+        0.0
     """
     check_logits("Logits", logits)
     check_logits("The other logits", others)

@@ -22,6 +22,12 @@ def match_clusters(clusters: torch.Tensor, labels: torch.Tensor) -> dict[int, in
     Raises:
         ValueError: If the two are not of one length, there are none, or they are not counted in
             whole numbers from 0.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import match_clusters
+        >>> match_clusters(clusters=torch.tensor([1, 1, 0]), labels=torch.tensor([0, 0, 1]))
+        {0: 1, 1: 0}
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -31,7 +37,7 @@ def match_clusters(clusters: torch.Tensor, labels: torch.Tensor) -> dict[int, in
 
 
 def clustering_accuracy(clusters: torch.Tensor, labels: torch.Tensor) -> float:
-    """Images whose cluster has the name of their class, in per cent, under the best matching.
+    """Return how many images have a cluster named as their class, in per cent, at best.
 
     The matching is the one-to-one naming that maximises it, found by the Hungarian algorithm; the
     labels serve for naming only, but on the very images that are scored, so that even random
@@ -46,6 +52,14 @@ def clustering_accuracy(clusters: torch.Tensor, labels: torch.Tensor) -> float:
     Raises:
         ValueError: If the two are not of one length, there are none, or they are not counted in
             whole numbers from 0.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import clustering_accuracy
+        >>> clustering_accuracy(
+        ...     clusters=torch.tensor([1, 1, 0, 0]), labels=torch.tensor([0, 0, 1, 0])
+        ... )
+        75.0
     """
     names = match_clusters(clusters, labels)
     named = torch.tensor([names.get(int(cluster), -1) for cluster in clusters])
@@ -53,7 +67,7 @@ def clustering_accuracy(clusters: torch.Tensor, labels: torch.Tensor) -> float:
 
 
 def normalized_mutual_information(clusters: torch.Tensor, labels: torch.Tensor) -> float:
-    """Mutual information of clusters and classes over the mean of their entropies, in per cent.
+    """Return the mutual information of clusters and classes over their mean entropy, in per cent.
 
     Needs no matching, and counts how much one tells about the other, however many there are.
 
@@ -64,6 +78,12 @@ def normalized_mutual_information(clusters: torch.Tensor, labels: torch.Tensor) 
     Raises:
         ValueError: If the two are not of one length, there are none, or they are not counted in
             whole numbers from 0.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import normalized_mutual_information
+        >>> round(normalized_mutual_information(torch.tensor([1, 1, 0]), torch.tensor([0, 0, 1])))
+        100
     """
     from sklearn.metrics import normalized_mutual_info_score
 

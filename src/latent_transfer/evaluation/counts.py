@@ -14,7 +14,7 @@ from latent_transfer.models import HasPosterior
 
 
 def perplexity(log_densities: torch.Tensor, counts: torch.Tensor) -> float:
-    """exp(−(Σ log p(x) − log arrangements) / number of words): as unsure as among so many words.
+    """Return exp(−(Σ log p(x) − log arrangements) / number of words): as unsure as among so many.
 
     The number of orders in which the words of a document can stand is taken out, so that what is
     left is the probability of the words one after the other, whatever the document's length.
@@ -27,6 +27,13 @@ def perplexity(log_densities: torch.Tensor, counts: torch.Tensor) -> float:
 
     Raises:
         ValueError: If there is not one finite log-density for each document, or no word.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import perplexity
+        >>> counts = torch.tensor([1.0, 0.0, 0.0, 0.0]).view(1, 4, 1, 1)  # one word of four
+        >>> round(perplexity(torch.tensor([0.25]).log(), counts), 3)
+        4.0
     """
     if log_densities.shape != counts.shape[:1] or not counts.sum() > 0:
         raise ValueError(
@@ -41,24 +48,42 @@ def perplexity(log_densities: torch.Tensor, counts: torch.Tensor) -> float:
 def vae_perplexity(
     model: HasPosterior, documents: Table, *, samples: int = 100, seed: int = 0
 ) -> float:
-    """Perplexity of a VAE of counts, with log p(x) by importance sampling; an upper bound on it.
+    """Return the perplexity of a VAE of counts, log p(x) by importance sampling: an upper bound.
 
     Args:
         model: A VAE with a multinomial likelihood.
         documents: Usually the test documents.
         samples: Draws of z a document.
         seed: Decides the draws.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.data import Table
+        >>> from latent_transfer.evaluation import vae_perplexity
+        >>> from latent_transfer.models import MultinomialLikelihood, mlp_vae
+        >>> texts = Table.from_values(torch.tensor([[3, 1], [0, 2]]), torch.zeros(2), ("any",))
+        >>> vae = mlp_vae((2, 1, 1), (8,), 2, likelihood=MultinomialLikelihood())
+        >>> vae_perplexity(vae, texts) > 1
+        True
     """
     log_densities = log_likelihoods(model, documents, samples=samples, seed=seed)
     return perplexity(log_densities, documents.pixels())
 
 
 def unigram_perplexity(log_shares: torch.Tensor, documents: Table) -> float:
-    """Perplexity of one distribution of words for all documents.
+    """Return the perplexity of one distribution of words for all documents.
 
     Args:
         log_shares: Log-probabilities of the V words, V.
         documents: Usually the test documents.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.data import Table
+        >>> from latent_transfer.evaluation import unigram_perplexity
+        >>> texts = Table.from_values(torch.tensor([[3, 1], [0, 2]]), torch.zeros(2), ("any",))
+        >>> round(unigram_perplexity(torch.tensor([0.5, 0.5]).log(), texts), 3)
+        2.0
     """
     counts = documents.pixels().double()  # N×V×1×1
     logits = log_shares.double().view(-1, 1, 1).expand_as(counts)
@@ -66,7 +91,7 @@ def unigram_perplexity(log_shares: torch.Tensor, documents: Table) -> float:
 
 
 def unigram(documents: Table, prior: torch.Tensor) -> torch.Tensor:
-    """Log-shares of the words in some documents, V, smoothed by words seen beforehand.
+    """Return log-shares of the words in some documents, V, smoothed by words seen beforehand.
 
     It is the mean of the posterior under a Dirichlet prior.
 
@@ -76,6 +101,14 @@ def unigram(documents: Table, prior: torch.Tensor) -> torch.Tensor:
 
     Raises:
         ValueError: If the prior does not fit the words, or is not above 0.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.data import Table
+        >>> from latent_transfer.evaluation import unigram
+        >>> texts = Table.from_values(torch.tensor([[3, 1], [0, 2]]), torch.zeros(2), ("any",))
+        >>> unigram(texts, torch.ones(2)).exp()
+        tensor([0.5000, 0.5000])
     """
     if prior.shape != documents.values.shape[1:] or not (prior > 0).all():
         raise ValueError(

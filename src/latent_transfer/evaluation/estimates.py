@@ -16,6 +16,12 @@ class Estimate:
         mean: Their mean.
         standard_error: Of the mean; not a number for a single value.
         count: How many there were.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import Estimate
+        >>> print(Estimate.of(torch.tensor([1.0, 2.0, 3.0, 6.0])))
+        3.00 ± 1.08
     """
 
     mean: float

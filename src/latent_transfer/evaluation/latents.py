@@ -25,6 +25,13 @@ def kl_per_dimension(model: Encodes, images: ImageSet | torch.Tensor) -> torch.T
 
     Raises:
         ValueError: If the posterior is not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import kl_per_dimension
+        >>> from latent_transfer.models import mlp_vae
+        >>> kl_per_dimension(mlp_vae((1, 8, 8), (16,), 2), torch.rand(5, 1, 8, 8)).shape
+        torch.Size([2])
     """
     divergences = gaussian_kl_per_dimension(*encode(model, images))  # N×D
     check_finite("Divergences", divergences)
@@ -45,6 +52,14 @@ def active_units(
 
     Raises:
         ValueError: If there are fewer than two images, or the posterior is not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import active_units
+        >>> from latent_transfer.models import mlp_vae
+        >>> vae = mlp_vae((1, 8, 8), (16,), 2)
+        >>> active_units(vae, torch.rand(1, 1, 8, 8).expand(5, -1, -1, -1))  # one image, five times
+        tensor([False, False])
     """
     if len(images) < 2:
         raise ValueError(f"A variance over images needs at least two, not {len(images)}.")

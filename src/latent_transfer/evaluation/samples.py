@@ -8,7 +8,7 @@ from latent_transfer.evaluation._checks import check_finite
 
 
 def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
-    """2·E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖, estimated without bias from two samples.
+    """Return 2·E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖, estimated without bias from two samples.
 
     It is zero where the two distributions are equal and positive elsewhere; the estimate may come
     out slightly negative where they are close. The unit is that of a Euclidean distance between
@@ -23,6 +23,13 @@ def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
     Raises:
         ValueError: If the points differ in shape a sample has fewer than two, or a
             number is not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import energy_distance
+        >>> points = torch.arange(10.0).view(10, 1)
+        >>> round(energy_distance(points, points + 20), 1)
+        32.7
     """
     if first.shape[1:] != second.shape[1:] or min(len(first), len(second)) < 2:
         raise ValueError(
