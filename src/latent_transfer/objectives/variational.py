@@ -8,7 +8,7 @@ import torch
 
 from latent_transfer.data import Batch
 from latent_transfer.densities import Gaussian
-from latent_transfer.models import VAE
+from latent_transfer.models import VAE, HasPosterior, log_joint
 from latent_transfer.objectives._checks import checked, require_between, require_same_shape
 from latent_transfer.objectives.reconstruction import Terms
 
@@ -149,7 +149,7 @@ def elbo(log_likelihood: torch.Tensor, kl: torch.Tensor, beta: float = 1.0) -> t
     return log_likelihood - beta * kl
 
 
-def log_importance_weights(model: VAE, images: torch.Tensor, samples: int) -> torch.Tensor:
+def log_importance_weights(model: HasPosterior, images: torch.Tensor, samples: int) -> torch.Tensor:
     """Return log p(x, z) − log q(z | x) at ``samples`` draws z ~ q(z | x), in nats: S×B.
 
     Equation: eq-importance-weight (Burda et al. 2016).
@@ -172,7 +172,7 @@ def log_importance_weights(model: VAE, images: torch.Tensor, samples: int) -> to
     """
     posterior = model.posterior(images)
     latents = posterior.rsample(samples)  # S×B×D
-    return model.log_joint(images, latents) - posterior.log_density(latents)
+    return log_joint(model, images, latents) - posterior.log_density(latents)
 
 
 def importance_weighted_bound(log_weights: torch.Tensor) -> torch.Tensor:
