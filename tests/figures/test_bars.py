@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -35,3 +36,26 @@ def test_the_kl_spectrum_is_sorted_and_tells_active_units_apart() -> None:
 def test_a_spectrum_without_inactive_units_has_one_series() -> None:
     axis = figures.kl_spectrum(torch.ones(3), torch.ones(3, dtype=torch.bool)).axes[0]
     assert [text.get_text() for text in axis.get_legend().get_texts()] == ["active"]
+
+
+def test_bars_have_names_and_labels() -> None:
+    axis = figures.bars({"few": [1.0, 3.0], "one": 5.0}, ylabel="error, %", title="both").axes[0]
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["few", "one"]
+    assert axis.get_xticks().tolist() == [0, 1]
+    assert axis.lines[0].get_xdata().tolist() == [0, 0]
+    assert (axis.get_ylabel(), axis.get_title()) == ("error, %", "both")
+
+
+def test_histograms_are_densities_over_the_whole_range() -> None:
+    series = {"a": torch.rand(60, 2), "b": 3 + torch.rand(40)}
+    axis = figures.histograms(series, bins=20, xlabel="nats", title="both").axes[0]
+    for patch, values in zip(axis.patches, series.values(), strict=True):
+        outline = patch.get_path().vertices
+        edges = np.unique(outline[:, 0])
+        everything = torch.cat([sample.flatten() for sample in series.values()])
+        np.testing.assert_allclose(edges[[0, -1]], [everything.min(), everything.max()], rtol=1e-6)
+        assert len(edges) == 21
+        expected, _ = np.histogram(values.flatten(), edges, density=True)
+        np.testing.assert_allclose(outline[1:-1:2, 1], expected, rtol=1e-4)
+    assert (axis.get_xlabel(), axis.get_title()) == ("nats", "both")
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["a", "b"]

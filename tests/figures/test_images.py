@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from matplotlib.axes import Axes
 
 from latent_transfer import figures
 
@@ -65,3 +66,64 @@ def test_analogies_stand_behind_the_image_they_come_from() -> None:
     assert shown == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.2, 0.4, 0.6, 0.8])
     titles = [axis.get_title() for axis in figure.axes]
     assert titles == ["style of", "a", "b", "c", "", "", "", ""]
+
+
+def _pixels(axis: Axes) -> np.ndarray:
+    return np.asarray(axis.images[0].get_array())
+
+
+def test_a_grid_goes_row_by_row() -> None:
+    images = torch.arange(5).view(5, 1, 1, 1).expand(5, 1, 2, 2) / 5
+    figure = figures.image_grid(images, columns=2, title="five", size=1.0)
+    assert [float(_pixels(axis)[0, 0]) for axis in figure.axes[:5]] == pytest.approx(
+        [0, 0.2, 0.4, 0.6, 0.8]
+    )
+    assert not figure.axes[5].images
+    assert figure.get_suptitle() == "five"
+    assert figure.axes[0].get_gridspec().ncols == 2
+    assert len(figures.image_grid(images).axes) == 5  # no wider than there are images
+
+
+def test_pixels_keep_their_brightness() -> None:
+    figure = figures.image_grid(torch.tensor([0.4, 0.5, 1.5, -0.5]).view(4, 1, 1, 1))
+    assert [float(_pixels(axis)[0, 0]) for axis in figure.axes] == pytest.approx([0.4, 0.5, 1, 0])
+    assert all(axis.images[0].get_clim() == (0, 1) for axis in figure.axes)
+    assert all(axis.images[0].get_cmap().name == "gray" for axis in figure.axes)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [torch.ones(2, 1, 4, 4, dtype=torch.uint8), torch.rand(2, 2, 4, 4), torch.rand(2, 4, 4)],
+)
+def test_what_is_no_picture_is_refused(images: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match="A picture needs floating-point pixels in"):
+        figures.image_grid(images)
+
+
+def test_an_empty_figure_is_refused() -> None:
+    with pytest.raises(ValueError, match="not 0 images and 0 captions"):
+        figures.image_grid(torch.rand(0, 1, 4, 4))
+    with pytest.raises(ValueError, match="not 2 images and 1 captions"):
+        figures.image_grid(torch.rand(2, 1, 4, 4), labels=["only one"])
+    for rows in ({}, {"none": torch.rand(0, 1, 4, 4)}):
+        with pytest.raises(ValueError, match="at least one row with at least one image"):
+            figures.image_rows(rows)
+    with pytest.raises(ValueError, match="2 names for the 3 classes"):
+        figures.analogies(torch.rand(1, 1, 2, 2), torch.rand(3, 1, 1, 2, 2), "ab")
+    unequal = torch.tensor([0, 0, 1])
+    with pytest.raises(ValueError, match=r"as many images as the others, not \[2, 1\]"):
+        figures.asked_and_seen(torch.rand(3, 1, 2, 2), unequal, unequal, "ab")
+
+
+def test_a_row_without_images_is_white_and_titles_stand_above() -> None:
+    rows = {"some": torch.zeros(2, 1, 4, 4), "none": torch.rand(0, 1, 4, 4)}
+    figure = figures.image_rows(rows, title="two rows")
+    assert (_pixels(figure.axes[1]) == 1).all()
+    assert (_pixels(figure.axes[0])[:, :4] == 0).all()
+    assert figure.get_suptitle() == "two rows"
+
+
+def test_beliefs_name_their_classes() -> None:
+    figure = figures.beliefs(torch.rand(2, 1, 3, 3), {"T = 1": torch.rand(2, 2)}, ("a", "b"))
+    for axis in figure.axes[2:]:
+        assert [tick.get_text() for tick in axis.get_xticklabels()] == ["a", "b"]

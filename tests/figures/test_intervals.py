@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from matplotlib.container import ErrorbarContainer
+from scipy import stats
 
 from latent_transfer import figures
 from latent_transfer.evaluation import Estimate
@@ -122,3 +124,60 @@ def test_paired_differences_are_drawn_with_their_intervals() -> None:
     assert ends.get_segments()[0][:, 0].tolist() == pytest.approx(few["frozen"].interval())
     assert [text.get_text() for text in axis.get_yticklabels()] == ["frozen", "tuned"]
     assert first[0].get_ydata()[0] != second[0].get_ydata()[0]
+
+
+def _ends(container: ErrorbarContainer, along: int) -> np.ndarray:
+    """The ends of the error bars, P×2, along the x axis (0) or the y axis (1)."""
+    (bars,) = container.lines[2]
+    return np.sort(np.stack(bars.get_segments())[:, :, along], axis=1)
+
+
+def test_gains_are_drawn_with_student_t_intervals() -> None:
+    values = torch.rand(2, 5) * 10
+    gains = {"near": Estimate.of(values[0]), "far": Estimate.of(values[1])}
+    axis = figures.score_against_gain({"LEEP": {"near": -1.0, "far": -2.0}}, gains).axes[0]
+    for container, runs in zip(axis.containers, values.double().numpy(), strict=True):
+        reach = stats.sem(runs) * stats.t.ppf(0.975, 4)
+        expected = [[runs.mean() - reach, runs.mean() + reach]]
+        np.testing.assert_allclose(_ends(container, 1), expected, rtol=1e-6)
+    assert list(axis.lines[-1].get_ydata()) == [0, 0]  # no gain
+    assert axis.get_ylabel().startswith("gain over no transfer")
+
+
+def test_every_paired_difference_has_its_interval_from_top_to_bottom() -> None:
+    runs = torch.rand(2, 2, 5)
+    estimates = {
+        series: {method: Estimate.of(runs[i, j]) for j, method in enumerate(("frozen", "tuned"))}
+        for i, series in enumerate(("5 labels", "20 labels"))
+    }
+    axis = figures.paired_differences(estimates, xlabel="points", title="digits").axes[0]
+    for container, rows in zip(axis.containers, runs.double().numpy(), strict=True):
+        reach = stats.sem(rows, axis=1) * stats.t.ppf(0.975, 4)
+        expected = np.stack([rows.mean(1) - reach, rows.mean(1) + reach], axis=1)
+        np.testing.assert_allclose(_ends(container, 0), expected, rtol=1e-6)
+    bottom, top = axis.get_ylim()
+    assert bottom > top
+    first, second = (np.asarray(c[0].get_ydata(), dtype=float) for c in axis.containers)
+    np.testing.assert_allclose((first + second) / 2, [0, 1])
+    assert list(axis.lines[-1].get_xdata()) == [0, 0]
+    assert (axis.get_xlabel(), axis.get_title()) == ("points", "digits")
+
+
+def test_the_spread_of_a_recorded_row_is_its_standard_deviation_and_the_paper_s() -> None:
+    (axis,) = figures.beside_the_paper(TABLE).axes
+    ends = {
+        round(float(container[0].get_ydata()[0]), 2): _ends(container, 0)[0].tolist()
+        for container in axis.containers
+        if container.has_xerr
+    }
+    assert ends[0] == pytest.approx([12.0 - 1.4, 12.0 + 1.4])
+    assert ends[1.25] == pytest.approx([4.94 - 0.13, 4.94 + 0.13])
+    assert set(ends) == {0, 1.25}  # a single seed has no spread
+
+
+def test_areas_have_a_scale_of_their_own() -> None:
+    axis = figures.auroc_by_class({"one": torch.rand(2, 3)}, ("a", "b"), title="areas").axes[0]
+    assert axis.get_ylim() == (0, 1.02)
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("class left out of training", "AUROC")
+    assert axis.get_title() == "areas"
+    assert axis.containers[0].lines[0].get_xdata().tolist() == [0, 1]

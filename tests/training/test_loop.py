@@ -116,6 +116,17 @@ def test_validation_is_recorded_and_changes_nothing(images: ImageSet) -> None:
     assert len(history.validation["loss"]) == 3
 
 
+def test_validation_judges_the_finished_objective_in_evaluation_mode(images: ImageSet) -> None:
+    seen: list[tuple[bool, float]] = []
+
+    def spy(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        seen.append((model.training, batch.progress))
+        return elbo_loss(model, batch)
+
+    train(make_model(), images, loss=spy, epochs=1, batch_size=50, validation=images)
+    assert seen == [(True, 0.0), (False, 1.0)]
+
+
 def test_validation_repeats_its_noise(images: ImageSet) -> None:
     history = train(make_model(), images, validation=images, learning_rate=1e-30)
     assert len(set(history.validation["loss"])) == 1

@@ -35,6 +35,8 @@ from latent_transfer.models.protocols import (
     Reconstructs,
     log_joint,
     log_prior,
+    posterior_of,
+    require,
 )
 from latent_transfer.models.saving import load, save
 from latent_transfer.models.semi_supervised import M1M2, M2, mlp_m2, stack_m2
@@ -80,7 +82,9 @@ __all__ = [
     "mlp_m2",
     "mlp_multimodal_vae",
     "mlp_vae",
+    "posterior_of",
     "product_of_experts",
+    "require",
     "save",
     "sparse_autoencoder",
     "stack_m2",

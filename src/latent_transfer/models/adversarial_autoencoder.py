@@ -26,6 +26,15 @@ class AdversarialAutoencoder(Autoencoder):
         encoder: B×C×H×W to B×D.
         decoder: B×D to B×C×H×W logits.
         discriminator: B×C×H×W to B×1 scores: high for what it takes to be data.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import feature_autoencoder
+        >>> from latent_transfer.nets import small_vgg_features
+        >>> model = feature_autoencoder(small_vgg_features((4, 8)), (1, 8, 8), 4, channels=(4, 8))
+        >>> model.fit_prior(torch.rand(5, 1, 8, 8))
+        >>> model.generate(3).shape
+        torch.Size([3, 1, 8, 8])
     """
 
     code_mean: torch.Tensor
@@ -88,7 +97,7 @@ def feature_autoencoder(
     *,
     channels: Sequence[int] = (64, 128),
 ) -> AdversarialAutoencoder:
-    """Frozen features of a classifier, a new linear layer to 256×8×8, and an image decoder.
+    """Make frozen features of a classifier, a new linear layer to 256×8×8, and an image decoder.
 
     Args:
         features: The first blocks of an image classifier; frozen here, whatever they were.
@@ -99,6 +108,14 @@ def feature_autoencoder(
 
     Raises:
         ValueError: If height or width is no multiple of 4.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import feature_autoencoder
+        >>> from latent_transfer.nets import small_vgg_features
+        >>> model = feature_autoencoder(small_vgg_features((4, 8)), (1, 8, 8), 4, channels=(4, 8))
+        >>> model.encode(torch.rand(5, 1, 8, 8)).shape  # 4×2×2
+        torch.Size([5, 16])
     """
     channels_out, height, width = shape
     if height % 4 or width % 4:

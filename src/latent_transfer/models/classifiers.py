@@ -21,6 +21,13 @@ class Classifier(nn.Module):
             posterior means if the encoder is a VAE's.
         classes: K, the number of classes.
         hidden: Widths of the head's hidden layers; none makes the head linear.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import Classifier, mlp_vae
+        >>> vae = mlp_vae((1, 8, 8), (16,), 2)
+        >>> Classifier(vae.encoder, feature_size=2, classes=10)(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 10])
     """
 
     def __init__(
@@ -51,7 +58,7 @@ def mlp_classifier(
     input_dropout: float = 0.0,
     max_norm: float | None = None,
 ) -> Classifier:
-    """A fully connected classifier with ReLUs, regularised or not; its features are the last layer.
+    """Make a fully connected classifier with ReLUs, regularised or not.
 
     Args:
         shape: C, H, W of the images.
@@ -60,6 +67,13 @@ def mlp_classifier(
         dropout: Share of each hidden layer's units that is dropped in training.
         input_dropout: Share of the pixels that is dropped in training.
         max_norm: Greatest length of a hidden unit's vector of incoming weights, if any.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_classifier
+        >>> model = mlp_classifier((1, 8, 8), 10, (32, 16), dropout=0.5, max_norm=3.0)
+        >>> model(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 10])
     """
 
     def activation() -> nn.Module:

@@ -38,6 +38,15 @@ class GAN(nn.Module):
         latent_size: D.
         averaging: Decay of the moving average, in [0, 1); 0 keeps the last weights.
         output: Maps logits to pixels; sigmoid for pixels in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import GAN
+        >>> from latent_transfer.nets import ConvEncoder, MLPDecoder
+        >>> shape = (1, 8, 8)
+        >>> gan = GAN(MLPDecoder(3, (16,), shape), ConvEncoder(shape, (4, 8), 1), latent_size=3)
+        >>> gan(torch.randn(5, 3)).shape, gan.discriminate(torch.rand(5, *shape)).shape
+        (torch.Size([5, 1, 8, 8]), torch.Size([5]))
     """
 
     def __init__(
@@ -107,7 +116,7 @@ def conv_gan(
     *,
     averaging: float = 0.995,
 ) -> GAN:
-    """A convolutional GAN: a VAE's decoder with batch norm against an encoder with one output.
+    """Make a convolutional GAN: a VAE's decoder with batch norm against an encoder of one output.
 
     The layers follow Radford et al. (2016); the discriminator's are spectrally normalised and
     have no batch norm (Miyato et al. 2018).
@@ -117,6 +126,11 @@ def conv_gan(
         channels: Of the discriminator's convolutions; the generator mirrors them.
         latent_size: D.
         averaging: Decay of the generator's moving average.
+
+    Example:
+        >>> from latent_transfer.models import conv_gan
+        >>> conv_gan((1, 8, 8), (4, 8), latent_size=3).generate(5).shape
+        torch.Size([5, 1, 8, 8])
     """
     generator = ConvDecoder(latent_size, tuple(reversed(channels)), shape, nn.BatchNorm2d, kernel=4)
     discriminator = ConvEncoder(shape, channels, 1, leaky_relu)
@@ -133,7 +147,7 @@ def mlp_gan(
     averaging: float = 0.995,
     output: nn.Module | None = None,
 ) -> GAN:
-    """A fully connected GAN without normalisations.
+    """Make a fully connected GAN without normalisations.
 
     Args:
         shape: C, H, W of the images; (D, 1, 1) for rows of a table.
@@ -141,6 +155,12 @@ def mlp_gan(
         latent_size: D.
         averaging: Decay of the generator's moving average.
         output: Maps logits to pixels; ``nn.Identity()`` for values without bounds.
+
+    Example:
+        >>> from torch import nn
+        >>> from latent_transfer.models import mlp_gan
+        >>> mlp_gan((2, 1, 1), output=nn.Identity()).generate(5).shape  # rows of a table
+        torch.Size([5, 2, 1, 1])
     """
     generator = MLPDecoder(latent_size, hidden, shape)
     discriminator = MLPEncoder(shape, hidden, 1, leaky_relu)

@@ -28,6 +28,14 @@ class NADE(nn.Module):
     Args:
         shape: C, H, W of the images; P = C·H·W.
         hidden: H, hidden units.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import NADE
+        >>> nade = NADE((1, 2, 2), hidden=5)
+        >>> every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4).view(16, 1, 2, 2)
+        >>> round(nade.log_density(every).exp().sum().item(), 4)  # all images there are
+        1.0
     """
 
     def __init__(self, shape: Shape = (1, 28, 28), hidden: int = 500) -> None:

@@ -25,7 +25,7 @@ Modalities = Sequence[torch.Tensor | None]
 
 
 def product_of_experts(experts: Gaussian, present: torch.Tensor | None = None) -> Gaussian:
-    """The normalised product of N(0, I) and the Gaussians of those experts that have an opinion.
+    """Return the normalised product of N(0, I) and the Gaussians of the experts that are asked.
 
     Precisions (inverse variances) add up, and the mean is the average of the means weighted by
     precision; the prior counts as an expert of mean 0 and precision 1. Without any other, the
@@ -39,6 +39,14 @@ def product_of_experts(experts: Gaussian, present: torch.Tensor | None = None) -
 
     Returns:
         A Gaussian of …×D.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.densities import Gaussian
+        >>> from latent_transfer.models import product_of_experts
+        >>> one = Gaussian(torch.ones(1, 5, 2), torch.zeros(1, 5, 2))  # N(1, I), M = 1
+        >>> product_of_experts(one).mean[0]  # half-way to the prior
+        tensor([0.5000, 0.5000])
     """
     precisions = torch.exp(-experts.log_variance)  # M×…×D
     opinions = precisions * experts.mean
@@ -64,6 +72,14 @@ class MultimodalVAE(nn.Module):
 
     Raises:
         ValueError: If the numbers of encoders, decoders and likelihoods differ.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_multimodal_vae
+        >>> vae = mlp_multimodal_vae([(1, 8, 8), 10], (16,), latent_size=2)  # images and labels
+        >>> images, labels = vae([None, torch.tensor([3, 7])])  # from labels alone
+        >>> images.shape, labels.shape
+        (torch.Size([2, 1, 8, 8]), torch.Size([2, 10]))
     """
 
     def __init__(
@@ -196,7 +212,7 @@ def mlp_multimodal_vae(
     likelihoods: Sequence[Likelihood] | None = None,
     activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> MultimodalVAE:
-    """A fully connected multimodal VAE of images, rows of tables and labels.
+    """Make a fully connected multimodal VAE of images, rows of tables and labels.
 
     Args:
         modalities: For each modality the shape C, H, W of its images, or the number of classes of
@@ -205,6 +221,13 @@ def mlp_multimodal_vae(
         latent_size: D.
         likelihoods: p(x_m | z); if left out, Bernoulli for images and categorical for labels.
         activation: Makes the nonlinearity of the hidden layers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_multimodal_vae
+        >>> vae = mlp_multimodal_vae([(1, 8, 8), 10], (16,), latent_size=2)
+        >>> vae.translate([torch.rand(5, 1, 8, 8), None], target=1).shape
+        torch.Size([5, 10])
     """
     mirrored = tuple(reversed(hidden))
     encoders, decoders, usual = list[nn.Module](), list[nn.Module](), list[Likelihood]()

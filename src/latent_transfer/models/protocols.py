@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -100,7 +101,7 @@ class Reconstructs(Protocol):
 
 
 def log_prior(model: HasPosterior, latents: torch.Tensor) -> torch.Tensor:
-    """Log p(z) in nats, …×D to …: the model's own prior, or N(0, I) if it names none.
+    """Return log p(z) in nats, …×D to …: of the model's own prior, or N(0, I) if it has none.
 
     Example:
         >>> import torch
@@ -114,14 +115,70 @@ def log_prior(model: HasPosterior, latents: torch.Tensor) -> torch.Tensor:
 
 
 def log_joint(model: HasPosterior, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-    """Log p(x, z) = log p(x | z) + log p(z) in nats per image: B×C×H×W and …×B×D to …×B.
+    """Return log p(x, z) in nats per image: B×C×H×W and latents …×B×D to …×B.
+
+    A model's own ``log_joint`` is asked, if it has one; else it is log p(x | z) + log p(z).
 
     Example:
         >>> import torch
         >>> from latent_transfer.models import log_joint, mlp_vae
-        >>> log_joint(
-        ...     mlp_vae((1, 8, 8), (16,), 2), torch.rand(3, 1, 8, 8), torch.zeros(5, 3, 2)
-        ... ).shape
+        >>> vae, images = mlp_vae((1, 8, 8), (16,), 2), torch.rand(3, 1, 8, 8)
+        >>> log_joint(vae, images, torch.zeros(5, 3, 2)).shape
         torch.Size([5, 3])
     """
+    own: Callable[..., torch.Tensor] | None = getattr(model, "log_joint", None)
+    if own is not None:
+        return own(images, latents)
     return model.log_likelihood(images, latents) + log_prior(model, latents)
+
+
+def posterior_of(model: Encodes, images: torch.Tensor) -> Gaussian:
+    """Return q(z | x) of a batch, a Gaussian of B×D, from whatever model infers one.
+
+    Raises:
+        TypeError: If the model answers with anything else.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_vae, posterior_of
+        >>> posterior_of(mlp_vae((1, 8, 8), (16,), 2), torch.rand(3, 1, 8, 8)).mean.shape
+        torch.Size([3, 2])
+    """
+    belief: object = model.posterior(images)
+    parts = tuple(belief) if isinstance(belief, tuple) else ()
+    shapes = [tuple(part.shape) for part in parts if isinstance(part, torch.Tensor)]
+    pair = len(parts) == len(shapes) == 2 and shapes[0] == shapes[1]
+    if not pair or len(shapes[0]) != 2 or shapes[0][0] != len(images):
+        found = " and ".join(str(shape) for shape in shapes) or type(belief).__name__
+        raise TypeError(
+            f"One posterior per image is needed, mean and log-variance of {len(images)}×D each, "
+            f"but {type(model).__name__}.posterior gave {found}."
+        )
+    return Gaussian(*parts)
+
+
+def require(model: object, protocol: type, purpose: str) -> None:
+    """Refuse a model that lacks the methods of a protocol.
+
+    Args:
+        model: The model.
+        protocol: Such as :class:`HasPosterior`.
+        purpose: What needs the methods, the subject of the error's sentence.
+
+    Raises:
+        TypeError: If the model lacks one.
+
+    Example:
+        >>> from latent_transfer.models import NADE, Encodes, require
+        >>> require(NADE((1, 8, 8), 4), Encodes, "encode")
+        Traceback (most recent call last):
+        TypeError: encode needs a model with the method posterior, which NADE lacks.
+    """
+    methods = [name for name in dir(protocol) if not name.startswith("_")]
+    missing = [name for name in methods if not callable(getattr(model, name, None))]
+    if missing:
+        noun = "method" if len(missing) == 1 else "methods"
+        raise TypeError(
+            f"{purpose} needs a model with the {noun} {' and '.join(missing)}, "
+            f"which {type(model).__name__} lacks."
+        )

@@ -37,6 +37,13 @@ class M2(nn.Module):
         latent_size: D.
         shape: Of one input; C×H×W for images.
         likelihood: p(x | y, z); Bernoulli unless told otherwise.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_m2
+        >>> m2, images = mlp_m2((1, 8, 8), 10, (16,), 2), torch.rand(5, 1, 8, 8)
+        >>> m2(images).shape, m2.posterior(images).mean.shape  # for every class
+        (torch.Size([5, 10]), torch.Size([10, 5, 2]))
     """
 
     def __init__(
@@ -116,6 +123,13 @@ class M1M2(nn.Module):
         m1: The VAE; its parameters are frozen here.
         m2: A model of A-vectors.
         kept: Numbers of the A dimensions of M1 that carry something.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_vae, stack_m2
+        >>> m1m2 = stack_m2(mlp_vae((1, 8, 8), (16,), 3), torch.tensor([0, 2]), 10, (8,), 2)
+        >>> m1m2.generate(torch.tensor([4, 4, 7])).shape
+        torch.Size([3, 1, 8, 8])
     """
 
     kept: torch.Tensor
@@ -165,7 +179,7 @@ def mlp_m2(
     likelihood: Likelihood | None = None,
     activation: Callable[[], nn.Module] = nn.Softplus,
 ) -> M2:
-    """A fully connected M2 of images; all three nets have the same hidden widths.
+    """Make a fully connected M2 of images; all three nets have the same hidden widths.
 
     Args:
         shape: C, H, W of the images.
@@ -174,6 +188,12 @@ def mlp_m2(
         latent_size: D.
         likelihood: p(x | y, z); Bernoulli unless told otherwise.
         activation: Makes the nonlinearity of the hidden layers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_m2
+        >>> mlp_m2((1, 8, 8), 10, (16,), 2).generate(torch.arange(10)).shape
+        torch.Size([10, 1, 8, 8])
     """
     return _mlp_m2(shape, classes, hidden, latent_size, prod(shape), likelihood, activation)
 
@@ -188,7 +208,7 @@ def stack_m2(
     *,
     activation: Callable[[], nn.Module] = nn.Softplus,
 ) -> M1M2:
-    """M1+M2: a fully connected M2 with Gaussian p(z1 | y, z2) on the kept latents of ``m1``.
+    """Make M1+M2: an M2 with Gaussian p(z1 | y, z2) on the kept latents of ``m1``.
 
     Args:
         m1: A trained VAE.
@@ -197,6 +217,13 @@ def stack_m2(
         hidden: Hidden widths of M2's nets.
         latent_size: Size of z2.
         activation: Makes the nonlinearity of the hidden layers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_vae, stack_m2
+        >>> m1m2 = stack_m2(mlp_vae((1, 8, 8), (16,), 3), torch.tensor([0, 2]), 10, (8,), 2)
+        >>> m1m2(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 10])
     """
     size = len(kept)
     likelihood = PredictedGaussianLikelihood()

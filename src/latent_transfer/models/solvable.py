@@ -28,6 +28,14 @@ class LinearGaussian(nn.Module):
         weight: W, P×D.
         bias: b, P.
         noise_std: s, the same in every direction.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import LinearGaussian
+        >>> model = LinearGaussian(torch.eye(3)[:, :1], torch.zeros(3), noise_std=1.0)
+        >>> points = torch.randn(5, 3)
+        >>> model.log_evidence(points).shape, model.posterior(points).mean.shape
+        (torch.Size([5]), torch.Size([5, 1]))
     """
 
     weight: torch.Tensor
@@ -125,6 +133,14 @@ class DiscreteMixture(nn.Module):
     Args:
         prior_logits: K, the unnormalised log p(k).
         pixel_logits: K×C×H×W, the logits of p(x | k).
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import DiscreteMixture
+        >>> model = DiscreteMixture(torch.zeros(2), torch.randn(2, 1, 3, 3))
+        >>> images = torch.ones(5, 1, 3, 3)
+        >>> torch.allclose(model.elbo(images, model.posterior(images)), model.log_evidence(images))
+        True
     """
 
     prior_logits: torch.Tensor

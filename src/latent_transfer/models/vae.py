@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from latent_transfer.densities import Gaussian, standard_normal_log_density
+from latent_transfer.densities import Gaussian
 from latent_transfer.models.likelihoods import BernoulliLikelihood, Likelihood
+from latent_transfer.models.protocols import log_prior
 from latent_transfer.nets import (
     ConvDecoder,
     ConvEncoder,
@@ -32,6 +33,15 @@ class VAE(nn.Module):
         decoder: …×D to …×C×H×W: what ``likelihood`` takes.
         latent_size: D.
         likelihood: p(x | z); Bernoulli unless told otherwise.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import VAE
+        >>> from latent_transfer.nets import ConvEncoder, MLPDecoder
+        >>> shape = (1, 8, 8)
+        >>> vae = VAE(ConvEncoder(shape, (4, 8), 2 * 3), MLPDecoder(3, (16,), shape), latent_size=3)
+        >>> vae.posterior(torch.rand(5, *shape)).mean.shape, vae.generate(2).shape
+        (torch.Size([5, 3]), torch.Size([2, 1, 8, 8]))
     """
 
     def __init__(
@@ -67,7 +77,7 @@ class VAE(nn.Module):
 
     def log_joint(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """Log p(x, z) = log p(x | z) + log p(z) in nats per image: …×B."""
-        return self.log_likelihood(images, latents) + standard_normal_log_density(latents)
+        return self.log_likelihood(images, latents) + log_prior(self, latents)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The likelihood's parameters at the posterior mean, B×C×H×W to B×C×H×W: no noise.
@@ -96,7 +106,7 @@ def mlp_vae(
     likelihood: Likelihood | None = None,
     activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> VAE:
-    """A fully connected VAE; the default is 784-500-500-50.
+    """Make a fully connected VAE; the default is 784-500-500-50.
 
     Args:
         shape: C, H, W of the images.
@@ -104,6 +114,13 @@ def mlp_vae(
         latent_size: D.
         likelihood: p(x | z); Bernoulli unless told otherwise.
         activation: Makes the nonlinearity of the hidden layers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_vae
+        >>> vae = mlp_vae((1, 8, 8), hidden=(16,), latent_size=2)
+        >>> vae.reconstruct(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 1, 8, 8])
     """
     encoder = MLPEncoder(shape, hidden, 2 * latent_size, activation)
     decoder = MLPDecoder(latent_size, tuple(reversed(hidden)), shape, activation)
@@ -118,13 +135,18 @@ def conv_vae(
     *,
     likelihood: Likelihood | None = None,
 ) -> VAE:
-    """A convolutional VAE on the layers of :func:`conv_autoencoder`.
+    """Make a convolutional VAE on the layers of :func:`conv_autoencoder`.
 
     Args:
         shape: C, H, W of the images.
         channels: Channels of the encoder's convolutions; the decoder mirrors them.
         latent_size: D.
         likelihood: p(x | z); Bernoulli unless told otherwise.
+
+    Example:
+        >>> from latent_transfer.models import conv_vae
+        >>> conv_vae((3, 8, 8), channels=(4, 8), latent_size=2).generate(5).shape
+        torch.Size([5, 3, 8, 8])
     """
     encoder = ConvEncoder(shape, channels, 2 * latent_size)
     decoder = ConvDecoder(latent_size, tuple(reversed(channels)), shape)

@@ -22,6 +22,14 @@ def limit_norms(model: nn.Module, limit: float) -> None:
 
     Raises:
         ValueError: If the limit is not positive.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import fully_connected, limit_norms
+        >>> net = fully_connected([4, 8, 2])
+        >>> limit_norms(net, 0.1)
+        >>> bool((net[0].weight.norm(dim=1) <= 0.1001).all())
+        True
     """
     if not limit > 0:
         raise ValueError(f"A greatest norm must be positive, not {limit}.")
@@ -45,6 +53,14 @@ def normalise_spectra(model: nn.Module) -> None:
 
     Args:
         model: Changed in place.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import fully_connected, normalise_spectra
+        >>> net = fully_connected([4, 8, 2])
+        >>> normalise_spectra(net)
+        >>> round(torch.linalg.svdvals(net.eval()[0].weight)[0].item(), 1)
+        1.0
     """
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     for layer in layers:

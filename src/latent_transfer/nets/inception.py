@@ -23,6 +23,14 @@ class InceptionFeatures(nn.Module):
 
     Args:
         net: torchvision's Inception v3, its last layer taken off.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from latent_transfer.nets import InceptionFeatures
+        >>> stand_in = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> InceptionFeatures(stand_in)(torch.rand(2, 1, 8, 8)).shape
+        torch.Size([2, 3])
     """
 
     def __init__(self, net: nn.Module) -> None:
@@ -49,7 +57,7 @@ class InceptionFeatures(nn.Module):
 def inception_features(
     file: str | Path | None = None, root: str | Path | None = None
 ) -> InceptionFeatures:
-    """Inception v3 with torchvision's ImageNet weights (Szegedy et al. 2016).
+    """Load Inception v3 with torchvision's ImageNet weights (Szegedy et al. 2016).
 
     Published FIDs use another port of the same net, so that theirs are not comparable with these.
 
@@ -60,6 +68,11 @@ def inception_features(
 
     Raises:
         DataError: If the file is missing and cannot be downloaded, or holds other weights.
+
+    Example:
+        >>> from latent_transfer.nets import inception_features
+        >>> inception_features()(images).shape  # doctest: +SKIP
+        torch.Size([5, 2048])
     """
     path = Path(file) if file is not None else weights.fetch("inception_v3", root)
     published = _torchvision.load("torchvision.models")

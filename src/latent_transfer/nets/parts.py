@@ -9,7 +9,14 @@ from torch import nn
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Return the device of a module's first parameter, or buffer, or the CPU if it has neither."""
+    """Return the device of a module's first parameter, or buffer, or the CPU if it has neither.
+
+    Example:
+        >>> from torch import nn
+        >>> from latent_transfer.nets import device_of
+        >>> device_of(nn.Linear(2, 2))
+        device(type='cpu')
+    """
     for tensor in chain(module.parameters(), module.buffers()):
         return tensor.device
     return torch.device("cpu")
@@ -19,6 +26,12 @@ def dtype_of(module: nn.Module) -> torch.dtype:
     """Return the precision of a module: that of its first floating-point parameter or buffer.
 
     Without any it is PyTorch's default.
+
+    Example:
+        >>> from torch import nn
+        >>> from latent_transfer.nets import dtype_of
+        >>> dtype_of(nn.Linear(2, 2).double())
+        torch.float64
     """
     for tensor in chain(module.parameters(), module.buffers()):
         if tensor.is_floating_point():
@@ -31,6 +44,12 @@ def find_part(model: nn.Module, part: str) -> nn.Module:
 
     Raises:
         ValueError: If there is none; the message names those there are.
+
+    Example:
+        >>> from latent_transfer.models import mlp_vae
+        >>> from latent_transfer.nets import find_part
+        >>> find_part(mlp_vae((1, 8, 8), (16,), 2), "encoder.layers.0")
+        Linear(in_features=64, out_features=16, bias=True)
     """
     try:
         return model.get_submodule(part)

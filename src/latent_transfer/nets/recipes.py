@@ -27,7 +27,14 @@ _WHERE = {"device", "dtype"}
 
 
 class UnknownPart(ValueError):
-    """A recipe names something that is no part of the package or of ``torch.nn``."""
+    """A recipe names something that is no part of the package or of ``torch.nn``.
+
+    Example:
+        >>> from latent_transfer.nets.recipes import build
+        >>> build({"class": "os.system"})
+        Traceback (most recent call last):
+        latent_transfer.nets.recipes.UnknownPart: os.system is no part of ...
+    """
 
 
 def remembers(target: T) -> T:

@@ -16,6 +16,14 @@ def check_images(images: torch.Tensor, shape: Shape) -> None:
 
     Raises:
         ValueError: Naming both shapes and the call that mends it; or integers, which are no pixels.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets.shapes import check_images
+        >>> check_images(torch.rand(5, 1, 28, 28), (1, 28, 28))
+        >>> check_images(torch.rand(5, 1, 28, 28), (3, 28, 28))
+        Traceback (most recent call last):
+        ValueError: This net takes batches of 3×28×28 images (channels×height×width), not ...
     """
     if not images.is_floating_point():
         raise ValueError(
@@ -35,6 +43,13 @@ def check_codes(codes: torch.Tensor, size: int) -> None:
 
     Raises:
         ValueError: Naming both sizes.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets.shapes import check_codes
+        >>> check_codes(torch.rand(5, 3), 8)
+        Traceback (most recent call last):
+        ValueError: This decoder takes codes of size 8 (…×8), not a tensor of shape 5×3.
     """
     if codes.dim() < 2 or codes.shape[-1] != size:
         raise ValueError(
@@ -44,7 +59,13 @@ def check_codes(codes: torch.Tensor, size: int) -> None:
 
 
 def spell(shape: tuple[int, ...]) -> str:
-    """``(1, 28, 28)`` as ``1×28×28``."""
+    """Write ``(1, 28, 28)`` as ``1×28×28``.
+
+    Example:
+        >>> from latent_transfer.nets.shapes import spell
+        >>> spell((1, 28, 28))
+        '1×28×28'
+    """
     return "×".join(str(size) for size in shape) or "scalar"
 
 

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from latent_transfer.data import Batch, ImageSet
 from latent_transfer.models import Classifier
 from latent_transfer.objectives import Terms, cross_entropy
+from latent_transfer.objectives._checks import checked
 from latent_transfer.transfer.mixing import require_one_shape
 
 
@@ -156,7 +157,8 @@ def domain_adversarial_loss(
         the domain head's wrong answers in per cent.
 
     Raises:
-        ValueError: If the batch has no labels, a label is unknown, or the strength is negative.
+        ValueError: If the batch is empty, of integers or without labels, a label is unknown, or the
+            strength is negative.
 
     Example:
         >>> import torch
@@ -169,7 +171,7 @@ def domain_adversarial_loss(
         >>> sorted(domain_adversarial_loss(model, batch))
         ['classes', 'confusion', 'domains', 'loss']
     """
-    batch = Batch.of(batch)
+    batch = checked(batch)
     features = model.classifier.features(batch.images)  # B×D
     logits = model.classifier.head(features)  # B×K
     labels = batch.require_labels()
