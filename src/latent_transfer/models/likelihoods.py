@@ -89,7 +89,7 @@ class GaussianLikelihood(Likelihood):
 
     def __init__(self, std: float = 1.0, *, learned: bool = True) -> None:
         super().__init__()
-        if std <= 0:
+        if not std > 0:
             raise ValueError(f"A standard deviation must be positive, not {std}.")
         self.log_variance = nn.Parameter(torch.tensor(2 * log(std)), requires_grad=learned)
 

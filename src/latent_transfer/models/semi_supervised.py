@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from latent_transfer.densities import Gaussian
+from latent_transfer.models._inputs import check_classes
 from latent_transfer.models.likelihoods import (
     BernoulliLikelihood,
     Likelihood,
@@ -92,7 +93,13 @@ class M2(nn.Module):
     def generate(
         self, labels: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """The expected image of each label at a draw of z from the prior: B to B×…."""
+        """The expected image of each label at a draw of z from the prior: B to B×….
+
+        Raises:
+            TypeError: If the labels are no list of whole numbers.
+            ValueError: If one is beyond the classes.
+        """
+        check_classes("label", labels, self.classes)
         # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
         size = (len(labels), self.latent_size)
         latents = torch.randn(size, dtype=torch.float32, generator=generator)

@@ -43,7 +43,7 @@ class LinearGaussian(nn.Module):
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor, noise_std: float) -> None:
         super().__init__()
-        if noise_std <= 0:
+        if not noise_std > 0:
             raise ValueError(f"noise_std must be positive, not {noise_std}.")
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from latent_transfer.densities import Gaussian, gaussian_log_density
+from latent_transfer.models._inputs import check_classes
 from latent_transfer.models.likelihoods import Likelihood
 from latent_transfer.models.vae import VAE
 from latent_transfer.nets.recipes import remembers
@@ -106,7 +107,13 @@ class VaDE(nn.Module):
     def generate(
         self, clusters: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """The expected image at a draw from each named cluster: B to B×C×H×W."""
+        """The expected image at a draw from each named cluster: B to B×C×H×W.
+
+        Raises:
+            TypeError: If the clusters are no list of whole numbers.
+            ValueError: If one is beyond the clusters.
+        """
+        check_classes("cluster", clusters, self.clusters)
         # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
         size = (len(clusters), self.latent_size)
         noise = torch.randn(size, dtype=torch.float32, generator=generator)

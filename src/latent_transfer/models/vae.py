@@ -57,9 +57,19 @@ class VAE(nn.Module):
         self.likelihood = likelihood or BernoulliLikelihood()
 
     def posterior(self, images: torch.Tensor) -> Gaussian:
-        """q(z | x) for a batch: B×C×H×W to a Gaussian of B×D. No decoder, no noise."""
+        """q(z | x) for a batch: B×C×H×W to a Gaussian of B×D. No decoder, no noise.
+
+        Raises:
+            ValueError: If the encoder's output is not B×2D.
+        """
         # Back to the images' precision: under bfloat16 autocast the KL is still a float32 sum.
-        mean, log_variance = self.encoder(images).to(images.dtype).chunk(2, dim=-1)  # B×D each
+        output = self.encoder(images).to(images.dtype)  # B×2D
+        if output.shape[1:] != (2 * self.latent_size,):
+            raise ValueError(
+                f"The encoder of a VAE with {self.latent_size} latents gives means and "
+                f"log-variances, B×{2 * self.latent_size}, not {tuple(output.shape)}."
+            )
+        mean, log_variance = output.chunk(2, dim=-1)  # B×D each
         return Gaussian(mean, log_variance)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
