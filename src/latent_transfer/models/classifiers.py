@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         self.head = fully_connected([feature_size, *hidden, classes])
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to what the head sees, B×D.
+        """Map B×C×H×W to what the head sees, B×D.
 
         Raises:
             ValueError: If the encoder's output is not B×E with E ≥ D.
@@ -52,7 +52,7 @@ class Classifier(nn.Module):
         return outputs[:, : self.feature_size]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to class logits, B×K."""
+        """Map B×C×H×W to class logits, B×K."""
         logits: torch.Tensor = self.head(self.features(images))
         return logits
 
