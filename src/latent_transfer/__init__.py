@@ -10,9 +10,6 @@ from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from latent_transfer.claims import claim
-from latent_transfer.session import Session, setup
-
 if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checkers and editors
     from latent_transfer import (
         comparison,
@@ -31,7 +28,10 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
         transfer,
         widgets,
     )
+    from latent_transfer.claims import claim
+    from latent_transfer.models import load, save
     from latent_transfer.records import recorded
+    from latent_transfer.session import Session, setup
     from latent_transfer.training import fit
 
 try:
@@ -50,20 +50,30 @@ __all__ = [
     "figures",
     "fit",
     "inference",
+    "load",
     "models",
     "nets",
     "objectives",
     "papers",
     "recorded",
     "records",
+    "save",
     "setup",
     "training",
     "transfer",
     "widgets",
 ]
 
-#: Functions of the top level whose modules load when they are first used.
-_FUNCTIONS = {"fit": "training", "recorded": "records"}
+#: Names of the top level whose modules load when they are first used.
+_FUNCTIONS = {
+    "Session": "session",
+    "claim": "claims",
+    "fit": "training",
+    "load": "models",
+    "recorded": "records",
+    "save": "models",
+    "setup": "session",
+}
 
 
 def __getattr__(name: str) -> ModuleType | object:

@@ -116,6 +116,17 @@ def test_validation_is_recorded_and_changes_nothing(images: ImageSet) -> None:
     assert len(history.validation["loss"]) == 3
 
 
+def test_validation_judges_the_finished_objective_in_evaluation_mode(images: ImageSet) -> None:
+    seen: list[tuple[bool, float]] = []
+
+    def spy(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        seen.append((model.training, batch.progress))
+        return elbo_loss(model, batch)
+
+    train(make_model(), images, loss=spy, epochs=1, batch_size=50, validation=images)
+    assert seen == [(True, 0.0), (False, 1.0)]
+
+
 def test_validation_repeats_its_noise(images: ImageSet) -> None:
     history = train(make_model(), images, validation=images, learning_rate=1e-30)
     assert len(set(history.validation["loss"])) == 1
@@ -191,6 +202,15 @@ def test_divergence_names_epoch_batch_and_term(images: ImageSet, term: str) -> N
     with pytest.raises(TrainingDiverged, match=rf"epoch 2, batch 1: '{term}' became nan") as caught:
         train(make_model(), images, loss=_breaks_at(4, term))
     assert (caught.value.epoch, caught.value.batch, caught.value.term) == (2, 1, term)
+
+
+def test_a_validation_loss_that_is_not_finite_is_told(images: ImageSet) -> None:
+    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        terms = elbo_loss(model, batch)
+        return terms if model.training else terms | {"kl": terms["kl"] / 0}
+
+    with pytest.raises(TrainingDiverged, match="epoch 1, batch 1: 'validation kl' became inf"):
+        train(make_model(), images, loss=loss, validation=images)
 
 
 def test_divergence_leaves_the_last_good_checkpoint(images: ImageSet, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -26,9 +26,7 @@ from latent_transfer._random import device_state, set_device_state
 from latent_transfer.errors import CheckpointError
 from latent_transfer.nets import device_of
 from latent_transfer.training.description import describe, digest
-
-if TYPE_CHECKING:
-    from latent_transfer.training.loop import BeforeEpoch, History
+from latent_transfer.training.forms import BeforeEpoch, History
 
 FORMAT = 2  # raised when the layout below changes
 Tensors = dict[str, torch.Tensor]

@@ -127,7 +127,7 @@ def make_optimiser(
     make = make or partial(torch.optim.Adam, fused=fused)
     default = {} if learning_rate is None else {"lr": learning_rate}
     whole = groups if groups is not None else [{"params": model.parameters()}]
-    optimiser = make([default | _listed(group) for group in whole])
+    optimiser = make([{**default, **_checked(group)} for group in whole])
     if not isinstance(optimiser, torch.optim.Optimizer):
         raise TypeError(f"optimizer must make a torch.optim.Optimizer, not {_kind(optimiser)}.")
     if isinstance(optimiser, torch.optim.LBFGS):
@@ -142,15 +142,13 @@ def _kind(value: object) -> str:
     return repr(value) if isinstance(value, str) else f"an instance of {type(value).__name__}"
 
 
-def _listed(group: Any) -> dict[str, Any]:
-    """A group whose parameters can be gone through more than once; a generator cannot."""
+def _checked(group: Any) -> Mapping[str, Any]:
     if not isinstance(group, Mapping) or "params" not in group:
         raise ValueError(
             "groups must be a list of dictionaries with 'params' and, if it is not "
             f"learning_rate, 'lr'; one of them is {type(group).__name__}."
         )
-    chosen = group["params"]
-    return {**group, "params": [chosen] if isinstance(chosen, torch.Tensor) else list(chosen)}
+    return group
 
 
 def training_mode(model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
@@ -202,7 +200,9 @@ def _form(result: Any) -> str:
     return f"{type(result).__name__}"
 
 
-def finite(terms: Mapping[str, torch.Tensor], epoch: int, batch: int) -> dict[str, float]:
+def finite(
+    terms: Mapping[str, torch.Tensor], epoch: int, batch: int, of: str = ""
+) -> dict[str, float]:
     """The terms as numbers, with one transfer from the device for all of them.
 
     Raises:
@@ -212,7 +212,7 @@ def finite(terms: Mapping[str, torch.Tensor], epoch: int, batch: int) -> dict[st
     values = torch.stack([term.detach().to(widest) for term in terms.values()]).tolist()
     for name, value in zip(terms, values, strict=True):
         if not math.isfinite(value):
-            raise TrainingDiverged(epoch, batch, name, value)
+            raise TrainingDiverged(epoch, batch, of + name, value)
     return dict(zip(terms, values, strict=True))
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 import torch
 from torch import nn
@@ -30,63 +29,25 @@ from latent_transfer.training.checks import (
     no_denormals,
     training_mode,
 )
+from latent_transfer.training.forms import (
+    AfterEpoch,
+    AfterStep,
+    BeforeEpoch,
+    History,
+    Loss,
+    M,
+    MakeOptimizer,
+    ParameterGroup,
+    Schedule,
+    Source,
+    Transform,
+)
 from latent_transfer.training.precision import Precision, autocast, usable_precision
-
-#: The kind of model that is trained.
-M = TypeVar("M", bound=nn.Module)
-
-#: What ``fit`` minimises: given the model and a batch, one scalar, or scalars by name.
-Loss = Callable[[M, Batch], torch.Tensor | Mapping[str, torch.Tensor]]
-Transform = Callable[[torch.Tensor], torch.Tensor]
-Schedule = Callable[[float], float]
-ParameterGroup = dict[str, Any]  # "params": parameters; "lr": their learning rate
-#: Makes an optimiser of parameter groups, such as ``torch.optim.SGD``.
-MakeOptimizer = Callable[..., torch.optim.Optimizer]
-BeforeEpoch = Callable[[nn.Module, float], None]
-AfterStep = Callable[[nn.Module], None]
-
-
-@dataclass
-class History:
-    """Means of the loss terms, one value per epoch.
-
-    Attributes:
-        training: Term name to its mean over each epoch's images, taken while the weights moved.
-        validation: The same on the validation set after each epoch; empty without one.
-
-    Example:
-        >>> history = History({"loss": [3.0, 2.0]}, {"loss": [3.5, 3.6]})
-        >>> history.epochs, history.best_epoch
-        (2, 1)
-    """
-
-    training: dict[str, list[float]] = field(default_factory=dict)
-    validation: dict[str, list[float]] = field(default_factory=dict)
-
-    @property
-    def epochs(self) -> int:
-        """Number of finished epochs."""
-        return len(self.training.get("loss", []))
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch, counted from 1, with the smallest validation loss; 0 without validation."""
-        losses = self.validation.get("loss", [])
-        return losses.index(min(losses)) + 1 if losses else 0
-
-    def add(self, training: Mapping[str, float], validation: Mapping[str, float]) -> None:
-        """Append the means of one epoch."""
-        for record, means in ((self.training, training), (self.validation, validation)):
-            for name, value in means.items():
-                record.setdefault(name, []).append(value)
-
-
-AfterEpoch = Callable[[nn.Module, History], bool | None]
 
 
 def fit(
     model: M,
-    data: Any,
+    data: Source,
     loss: Loss[M],
     *,
     epochs: int,
@@ -103,7 +64,7 @@ def fit(
     binarize: bool = False,
     transform: Transform | None = None,
     drop_last: bool = False,
-    validation: Any = None,
+    validation: Source | None = None,
     patience: int | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     about: Mapping[str, object] | None = None,
@@ -204,6 +165,8 @@ def fit(
         run = RunState(model, optimiser, generator, scaler)
         file = RunFile(checkpoint, run, described, decides, before_epoch)
         history = file.resume(History())
+        if progress and history.epochs == epochs:
+            bar.write(f"{checkpoint} holds the finished run; nothing was trained.")
         best = Best(model, history, file.best)
         bar.update(history.epochs * settings.steps_per_epoch)
         for epoch in range(history.epochs, 0 if file.ended else epochs):
@@ -236,7 +199,7 @@ def fit(
                 bar.set_postfix(means.shown(epoch + 1, epochs), refresh=False)
                 bar.update()
             check_state(model, epoch + 1, number + 1)
-            history.add(means.values(), evaluate(model, held_out, loss, settings))
+            history.add(means.values(), evaluate(model, held_out, loss, settings, epoch + 1))
             stop = after_epoch is not None and bool(after_epoch(model, history))
             stop = best.keep(patience) or stop
             file.save(history, best.weights, ended=stop)
@@ -247,18 +210,19 @@ def fit(
     return history
 
 
-def evaluate(model: M, data: Batches | None, loss: Loss[M], settings: Settings) -> dict[str, float]:
-    """The means of the loss terms over a validation set; none without one."""
+def evaluate(
+    model: M, data: Batches | None, loss: Loss[M], settings: Settings, epoch: int
+) -> dict[str, float]:
+    """The means of the loss terms over a validation set after an epoch; none without one."""
     if data is None:
         return {}
     means, dtype = Means(), next(model.parameters()).dtype
     # The same noise after every epoch, so that the curve shows the model and not the dice.
     with evaluating(model), torch.no_grad(), seeded(settings.seed, device_of(model)) as generator:
-        for batch in data.batches(
-            settings.batch_size, generator=generator, binarize=settings.binarize
-        ):
+        batches = data.batches(settings.batch_size, generator=generator, binarize=settings.binarize)
+        for number, batch in enumerate(batches):
             terms = named(loss(model, at(batch, 1.0, dtype)))
-            means.add({name: term.item() for name, term in terms.items()}, len(batch.images))
+            means.add(finite(terms, epoch, number + 1, "validation "), len(batch.images))
     return means.values()
 
 

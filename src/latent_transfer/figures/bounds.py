@@ -1,4 +1,4 @@
-"""Pictures of a bound: Jensen's inequality, a belief that moves, estimates beside the truth."""
+"""Bounds: Jensen's inequality, a belief that moves, estimates beside the truth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from latent_transfer.figures.style import COLOURS, MARKERS, new_figure
+from latent_transfer.figures.style import COLOURS, look, new_figure
 from latent_transfer.models import LinearGaussian
 from latent_transfer.objectives import elbo
 
@@ -20,12 +20,26 @@ Along = Literal["mean", "std"]
 
 
 def jensen(weights: Sequence[float], probabilities: Sequence[float]) -> Figure:
-    """The logarithm of a mean above the mean of the logarithms, with the gap between them.
+    """Draw the logarithm of a mean above the mean of the logarithms, and the gap between them.
 
     Args:
         weights: K positive values of w = p(x, z)/q(z), one for each value of z.
         probabilities: K numbers q(z) that sum to 1.
+
+    Raises:
+        ValueError: If a weight is not positive or the probabilities do not sum to 1.
+
+    Example:
+        >>> from latent_transfer.figures import jensen
+        >>> figure = jensen([0.5, 2.0], [0.25, 0.75])
+        >>> [text.get_text() for text in figure.axes[0].texts][-1]
+        'gap 0.14 nats'
     """
+    if not min(weights) > 0 or abs(sum(probabilities) - 1) > 1e-6:
+        raise ValueError(
+            "jensen needs positive weights and probabilities that sum to 1, not "
+            f"{list(weights)} and {list(probabilities)}."
+        )
     mean = sum(p * w for p, w in zip(probabilities, weights, strict=True))
     low = sum(p * log(w) for p, w in zip(probabilities, weights, strict=True))
     figure, (axis,) = new_figure(size=(6.4, 3.8))
@@ -49,17 +63,25 @@ def jensen(weights: Sequence[float], probabilities: Sequence[float]) -> Figure:
 def moving_belief(
     model: LinearGaussian, point: torch.Tensor, mean: float, std: float, *, along: Along = "mean"
 ) -> Figure:
-    """A belief q beside the true posterior, and where its ELBO lies below log p(x).
+    """Draw a belief q beside the true posterior, and where its ELBO lies below log p(x).
 
     Args:
         model: With one latent dimension.
         point: x, 1×P.
         mean: Of q(z) = N(mean, std²).
         std: Of q(z).
-        along: The right panel draws the ELBO over this one, with the other one held.
+        along: The right panel draws the ELBO over this one, with the other one fixed.
 
     Raises:
         ValueError: If the latent space has more than one dimension.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.figures import moving_belief
+        >>> from latent_transfer.models import LinearGaussian
+        >>> model = LinearGaussian(torch.ones(1, 1), torch.zeros(1), noise_std=0.6)
+        >>> len(moving_belief(model, torch.tensor([[1.5]]), mean=0.4, std=0.9).axes)
+        2
     """
     if model.weight.shape[1] != 1:
         raise ValueError(f"moving_belief needs 1 latent dimension, not {model.weight.shape[1]}.")
@@ -70,14 +92,21 @@ def moving_belief(
 
 
 def grey_pixels(levels: Sequence[float]) -> Figure:
-    """The Bernoulli log-density of one pixel over the predicted probability, with its best value.
+    """Draw the Bernoulli log-density of a pixel over the predicted probability, and its maximum.
 
     Args:
         levels: Grey values x in [0, 1], one curve each.
+
+    Example:
+        >>> from latent_transfer.figures import grey_pixels
+        >>> figure = grey_pixels([0.0, 0.5])
+        >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        ['x = 0: best 0.00', 'x = 0.5: best −0.69']
     """
     figure, (axis,) = new_figure(size=(6.4, 3.8))
     p = torch.linspace(0.002, 0.998, 400)
-    for colour, marker, x in zip(COLOURS, MARKERS, levels, strict=False):
+    for number, x in enumerate(levels):
+        colour, marker = look(number)
         values = x * p.log() + (1 - x) * torch.log1p(-p)
         axis.plot(p, values, color=colour, marker="")
         grey = torch.tensor(x)
@@ -93,17 +122,35 @@ def grey_pixels(levels: Sequence[float]) -> Figure:
 def beside_evidence(
     estimates: Mapping[str, torch.Tensor], evidence: torch.Tensor, labels: Sequence[str]
 ) -> Figure:
-    """Quantities that claim to be log p(x), as their distance from it, image by image.
+    """Draw quantities that claim to be log p(x) by their distance from it, image by image.
 
     Args:
         estimates: Name to B values in nats.
         evidence: The exact log p(x), B.
-        labels: What stands below each of the B images.
+        labels: B names, below the images.
+
+    Raises:
+        ValueError: If there is not one value, or one name, per image.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.figures import beside_evidence
+        >>> evidence = torch.tensor([-90.0, -80.0])
+        >>> figure = beside_evidence({"ELBO": evidence - 3}, evidence, ["a 7", "a 2"])
+        >>> figure.axes[0].get_ylabel()
+        'distance from log p(x) (nats)'
     """
+    for name, values in estimates.items():
+        if not values.shape == evidence.shape == (len(labels),):
+            raise ValueError(
+                f"There are {len(labels)} labels, but {name} has shape {tuple(values.shape)} and "
+                f"the evidence {tuple(evidence.shape)}; give one value per image."
+            )
     figure, (axis,) = new_figure(size=(6.4, 3.6))
     axis.axhline(0, color=BLACK, linewidth=1.5, label="log p(x)")
     positions = range(len(labels))
-    for colour, marker, (name, values) in zip(COLOURS, MARKERS, estimates.items(), strict=False):
+    for number, (name, values) in enumerate(estimates.items()):
+        colour, marker = look(number)
         distance = (values - evidence).detach().cpu()
         axis.vlines(positions, 0, distance, color=colour, linewidth=1, alpha=0.6)
         axis.plot(positions, distance, marker, color=colour, linestyle="none", label=name)
@@ -163,7 +210,7 @@ def _bound(
 def _terms(
     model: LinearGaussian, point: torch.Tensor, mean: float, std: float
 ) -> tuple[float, float]:
-    """E_q[log p(x | z)] and −KL(q ‖ p(z)); their sum is the ELBO."""
+    """Return E_q[log p(x | z)] and −KL(q ‖ p(z)); their sum is the ELBO."""
     centre = point.new_full((1, 1), mean)
     belief = MultivariateNormal(centre, point.new_full((1, 1), std**2))
     prior = MultivariateNormal(torch.zeros_like(centre[0]), torch.eye(1, dtype=point.dtype))
@@ -173,12 +220,12 @@ def _terms(
 
 
 def _gap(axis: Axes, x: float, low: float, high: float) -> None:
-    if high - low < 0.02:  # an arrow that short is only a blot
+    if high - low < 0.02:  # such a short arrow is only a blot
         return
     arrow = {"arrowstyle": "<->", "color": ORANGE, "lw": 1.6, "shrinkA": 0, "shrinkB": 0}
     axis.annotate("", (x, high), (x, low), arrowprops=arrow, annotation_clip=False)
 
 
 def _signed(value: float) -> str:
-    """Two decimals with a true minus sign, and no minus before a rounded nought."""
+    """Two decimals with a true minus sign, and no minus before a rounded zero."""
     return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
