@@ -216,7 +216,7 @@ def reproduce(
     from latent_transfer.papers import sweep, table
 
     if list_tables or name is None:
-        _list_tables([table.find_table(known) for known in table.TABLES])
+        _list_tables([table.find_table(known) for known in table.known_tables()])
         return
     chosen = sweep.Sweep(name, seeds, tuple(only or ()), workers, scheduler, quick)
     place = out or Path(f"reproduce-{name}{'-quick' if quick else ''}")

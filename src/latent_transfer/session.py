@@ -66,13 +66,26 @@ def setup(seed: int = 0, device: str | torch.device | None = None) -> Session:
     torch.manual_seed(seed)
     session = Session(
         seed=seed,
-        device=torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")),
+        device=torch.device(device) if device else find_device(),
         threads=torch.get_num_threads(),
         profile=find_profile(),
         data_root=find_data_root(),
     )
     print(session)
     return session
+
+
+def find_device() -> torch.device:
+    """Return the device to compute on: CUDA if there is one, else Apple's GPU, else the CPU.
+
+    Example:
+        >>> from latent_transfer.session import find_device
+        >>> find_device().type in ("cuda", "mps", "cpu")
+        True
+    """
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def find_profile() -> Profile:
