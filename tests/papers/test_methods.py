@@ -526,11 +526,13 @@ def test_kingma2014_mlp(place: Place, record: Callable[..., Recorder]) -> None:
 def test_kingma2014_m2(place: Place, record: Callable[..., Recorder]) -> None:
     fit = record(kingma2014, "fit_semi_supervised")
     record(kingma2014, "classification_error", Estimate(1.0, 0.0, 1))
+    small = record(kingma2014, "_start_small")
     settings = measure(kingma2014.TABLE, "M2,labels=100", place)
     chosen, fixed = settings["M2"], {"binarize": True, "seed": 3, "progress": False}
     check_moved(fit)
     (start, first), (again, second) = fit.calls
     assert start[0] is again[0]
+    assert small.only == ((start[0], chosen["initial_std"]), {})
     assert first == {**chosen["start"], **fixed}
     beta = second.pop("beta")
     assert second == {**chosen["training"], **fixed, "schedule": cosine_schedule}

@@ -131,6 +131,24 @@ def test_a_stopped_sweep_goes_on_and_loses_only_the_cells_in_flight(
     assert all(before[name.removesuffix(".json").replace(",seed=", "/")] == 1 for name in killed)
 
 
+def test_ctrl_c_ends_workers_in_the_middle_of_their_cells(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    command = ["-c", START, "reproduce", "tiny", "--only", "fine", "--out", str(tmp_path)]
+    with process(tiny_folder, *command, "--workers", "2") as child:
+        wait_for(lambda: bool(finished(tmp_path)))
+        (tmp_path / "work" / "slow").touch()  # half a minute a cell
+        number = len(begun(tmp_path))
+        wait_for(lambda: len(begun(tmp_path)) > number)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert f"Stopped; the same command goes on from {tmp_path}." in said
+    assert "Traceback" not in said
+    wait_for(lambda: not any(alive(worker) for _, worker in begun(tmp_path)), 10)
+    assert 1 <= len(finished(tmp_path)) < 6
+
+
 def test_a_worker_that_dies_costs_a_second_try(
     expected: dict[str, list[float]], tmp_path: Path
 ) -> None:
@@ -271,7 +289,7 @@ def test_a_wrong_address_is_one_sentence_and_the_end(tiny_folder: Path, tmp_path
     pytest.importorskip("distributed")
     options = ["reproduce", "tiny", "--scheduler", "localhost", "--out", str(tmp_path)]
     with process(tiny_folder, "-c", START, *options) as child:
-        _, said = child.communicate(timeout=PATIENCE / 2)
+        _, said = child.communicate(timeout=2 * PATIENCE)
     assert child.returncode == 1
     (line,) = said.strip().splitlines()
     assert line.startswith("--scheduler localhost: no scheduler answers there")
