@@ -84,7 +84,7 @@ def load(
         "skip_damaged": skip_damaged,
     }
     options = {option: value for option, value in given.items() if value is not None}
-    if isinstance(name, Path) or name.startswith(FOLDER):
+    if isinstance(name, Path) or (isinstance(name, str) and name.startswith(FOLDER)):
         return _load_folder(name, options)
     entry = _entry(name, CATALOGUE)
     entry.check_options(options)
