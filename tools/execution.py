@@ -20,12 +20,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
+from joblib import cpu_count
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
 from jupyter_cache.executors.utils import single_nb_execution
 from nbformat import NotebookNode
-
-from workspace import cores
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PROFILE_VARIABLES = tuple(
@@ -192,7 +191,7 @@ def execute_all(
     if not paths:
         return []
     cache, outcomes = get_cache(str(build / ".jupyter_cache")), []
-    workers = min(cores(), len(paths))
+    workers = min(cpu_count(), len(paths))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(execute, path, timeout) for path in paths]
         for future in as_completed(futures):

@@ -269,7 +269,7 @@ def test_two_halves_of_the_data_are_asked_for_in_whole_numbers() -> None:
 
 
 def _documents() -> Table:
-    return Table.from_values(torch.tensor([[1, 2], [0, 3]]), torch.zeros(2), ("one",))
+    return Table.from_values(torch.tensor([[1, 2], [0, 3]]), torch.zeros(2).long(), ("one",))
 
 
 def test_perplexity_needs_a_density_for_each_document() -> None:

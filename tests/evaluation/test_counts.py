@@ -11,7 +11,7 @@ from latent_transfer.models import MultinomialLikelihood, mlp_vae
 def documents() -> Table:
     generator = torch.Generator().manual_seed(0)
     counts = torch.randint(0, 4, (12, 6), generator=generator)
-    return Table.from_values(counts, torch.zeros(12), ("one",))
+    return Table.from_values(counts, torch.zeros(12).long(), ("one",))
 
 
 def test_unigram_is_the_smoothed_share():

@@ -90,7 +90,7 @@ def test_its_likelihood_can_be_estimated_like_a_vaes(vade: models.VaDE) -> None:
     single = models.VaDE(vade.vae, 1)
     with torch.no_grad():
         single.means.zero_()
-    images = ImageSet.from_pixels(torch.rand(5, 1, 4, 4), torch.zeros(5), ("any",))
+    images = ImageSet.from_pixels(torch.rand(5, 1, 4, 4), torch.zeros(5).long(), ("any",))
     values = [
         evaluation.negative_log_likelihood(model, images, samples=50).mean
         for model in (single, vade.vae)

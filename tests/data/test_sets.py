@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from latent_transfer import data
-from latent_transfer.data import embedded
+from latent_transfer.data.sets import glyphs, photos
 
 
 @pytest.mark.parametrize("name", ["digits", "glyphs", "photos"])
@@ -60,7 +60,7 @@ def test_digits_use_the_whole_range_and_a_black_frame():
 
 
 def test_glyphs_come_from_disjoint_fonts_and_differ():
-    assert not set(embedded.TRAIN_FONTS) & set(embedded.TEST_FONTS)
+    assert not set(glyphs.TRAIN_FONTS) & set(glyphs.TEST_FONTS)
     loaded = data.load("glyphs", count=500)
     assert set(loaded.train.counts().values()) == {50}
     assert len(loaded.train.images.flatten(1).unique(dim=0)) == 500
@@ -68,8 +68,8 @@ def test_glyphs_come_from_disjoint_fonts_and_differ():
 
 
 def test_each_font_has_ten_different_digits():
-    for fonts in (embedded.TRAIN_FONTS, embedded.TEST_FONTS):
-        for shapes in embedded._masters(fonts):
+    for fonts in (glyphs.TRAIN_FONTS, glyphs.TEST_FONTS):
+        for shapes in glyphs._masters(fonts):
             ink = shapes[:, 0].flatten(1)  # the regular weight
             assert (ink.sum(1) > 50).all()
             assert torch.cdist(ink, ink).add(torch.eye(10) * 99).min() > 3
@@ -87,10 +87,10 @@ def test_photo_patches_of_train_and_test_share_no_pixel():
         part: {
             column
             for left, right in bands
-            for start in range(left, right - embedded.PATCH + 1, embedded.STRIDE)
-            for column in range(start, start + embedded.PATCH)
+            for start in range(left, right - photos.PATCH + 1, photos.STRIDE)
+            for column in range(start, start + photos.PATCH)
         }
-        for part, bands in (("train", embedded.TRAIN_BANDS), ("test", embedded.TEST_BANDS))
+        for part, bands in (("train", photos.TRAIN_BANDS), ("test", photos.TEST_BANDS))
     }
     assert not columns["train"] & columns["test"]
 
@@ -98,8 +98,8 @@ def test_photo_patches_of_train_and_test_share_no_pixel():
     picture = torch.arange(640).div(8, rounding_mode="floor").to(torch.uint8)
     picture = picture.expand(3, 427, 640)
     train, test = (
-        embedded._cut([picture], bands, ("x",)).images.unique()
-        for bands in (embedded.TRAIN_BANDS, embedded.TEST_BANDS)
+        photos._cut([picture], bands).images.unique()
+        for bands in (photos.TRAIN_BANDS, photos.TEST_BANDS)
     )
     assert not set(train.tolist()) & set(test.tolist())
     assert set(test.tolist()) == {*range(20, 28), *range(52, 60)}
