@@ -54,6 +54,19 @@ class Outcome:
         dropped: Default budgets that the smallest class does not allow.
         results: The scores: balanced test error in per cent.
         environment: Device and versions.
+
+    Example:
+        >>> from latent_transfer.comparison import FourWays, Outcome
+        >>> from latent_transfer.transfer import Results, Score
+        >>> pixels, labels = torch.zeros(20, 1, 9, 9, dtype=torch.uint8), torch.arange(20) % 2
+        >>> images = ImageSet(pixels, labels, ("cat", "dog"))
+        >>> pets = Data("pets", images, images, images.classes, "own photographs", "")
+        >>> ways = (SCRATCH, FROZEN, TUNED, OWN)
+        >>> results = Results(tuple(Score(way, 5, seed, 30.0) for way in ways for seed in (0, 1)))
+        >>> settings = FourWays("pets", "pets", size=9, seeds=2)
+        >>> outcome = Outcome(settings, settings.recipe(1), pets, pets, [5], [20], results, {})
+        >>> outcome.same_images, outcome.differences[0].finding
+        (True, 'undecided')
     """
 
     settings: FourWays
