@@ -227,9 +227,12 @@ def test_a_broken_image_is_named_before_anything_is_written(
     (tmp_path / "broken" / "bad" / "5.jpg").write_bytes(whole[: len(whole) // 2])
     for option in ("target", "source"):
         broken = replace(settings, **{option: f"folder:{tmp_path / 'broken'}"})
-        with pytest.raises(DataError, match=rf"^--{option}: .*bad/5\.jpg cannot be read"):
+        with pytest.raises(DataError, match=rf"^--{option}: .*bad/5\.jpg .* give --skip-damaged"):
             run(broken, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    skipped = run(replace(broken, skip_damaged=True), tmp_path / "out")
+    assert "bad/5.jpg" in skipped.source.notes
+    assert sum(part.counts()["bad"] for part in (skipped.source.train, skipped.source.test)) == 7
 
 
 def test_places_that_cannot_be_written_are_named(settings: FourWays, tmp_path: Path) -> None:

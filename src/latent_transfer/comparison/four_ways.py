@@ -126,9 +126,9 @@ def compare_four_ways(
     """
     out = expanded(out)
     probe(out)
-    target = _load("--target", settings.target, settings.size, root)
+    target = _load("--target", settings.target, settings, root)
     budgets, dropped = choose_budgets(settings.labels, target.train, target.name)
-    source = _load("--source", settings.source, settings.size, root)
+    source = _load("--source", settings.source, settings, root)
     recipe = settings.recipe(target.train.shape[0])
     source, target = (_conform(loaded, recipe) for loaded in (source, target))
     environment = _environment()
@@ -188,13 +188,18 @@ def choose_budgets(
     return fitting, [budget for budget in wanted if budget not in fitting]
 
 
-def _load(option: str, name: str, size: int, root: Path | None) -> Data:
+def _load(option: str, name: str, settings: FourWays, root: Path | None) -> Data:
     try:
-        loaded = data.load(name, root, size=size if name.startswith(FOLDER) else None)
+        if name.startswith(FOLDER):
+            skip = settings.skip_damaged
+            loaded = data.load(name, root, size=settings.size, skip_damaged=skip)
+        else:
+            loaded = data.load(name, root)
     except ValueError as error:
         raise ValueError(f"{option}: {error}") from None
     except (DataError, OSError) as error:  # a folder that may not be listed, say
-        raise DataError(f"{option}: {error}") from None
+        said = str(error).replace("load with skip_damaged=True", "give --skip-damaged")
+        raise DataError(f"{option}: {said}") from None
     return _renamed(loaded, shown_name(name), tuple(map(printable, loaded.classes)))
 
 
