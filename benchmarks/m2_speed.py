@@ -23,8 +23,7 @@ import latent_transfer as lt
 from latent_transfer.data import ImageSet
 from latent_transfer.models import mlp_m2
 from latent_transfer.nets import fully_connected
-from latent_transfer.training import BalancedBatches, fit_semi_supervised
-from latent_transfer.training import Precision
+from latent_transfer.training import BalancedBatches, Precision, fit_semi_supervised
 
 BATCH, HIDDEN, LATENTS, PIXELS, CLASSES, LABEL_WEIGHT = 100, 500, 50, 784, 10, 1.0
 

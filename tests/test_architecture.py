@@ -16,7 +16,7 @@ ORDER = [
     "claims",
     "_files",
     "_random",
-    "markup",
+    "_templates",
     "records",
     "_torchvision",
     "data",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 import latent_transfer as lt
-from latent_transfer.session import Session, find_data_root
+from latent_transfer.session import Session, find_data_root, find_device
 
 
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PROFILE", "SEED", "DATA"):
+    for name in ("PROFILE", "SEED", "DATA", "TRAINING"):
         monkeypatch.delenv(f"LATENT_TRANSFER_{name}", raising=False)
 
 
@@ -51,15 +55,74 @@ def test_profile_and_seed_come_from_the_environment(monkeypatch: pytest.MonkeyPa
     assert (session.profile, session.seed) == ("full", 11)
 
 
-def test_full_is_the_default_in_colab(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "google.colab", object())
-    assert lt.setup().profile == "full"
+def test_quick_is_the_default_in_colab_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "google.colab", ModuleType("colab"))
+    assert lt.setup().profile == "quick"
 
 
-@pytest.mark.parametrize(("name", "value"), [("PROFILE", "fast"), ("SEED", "one")])
+def test_the_profile_is_an_argument_that_the_environment_overrides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert lt.setup(profile="full").profile == "full"
+    monkeypatch.setenv("LATENT_TRANSFER_PROFILE", "quick")
+    assert lt.setup(profile="full").profile == "quick"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": 1.5}, r"^seed must be an integer, not 1\.5\.$"),
+        ({"seed": "1"}, "^seed must be an integer, not '1'"),
+        ({"profile": "fast"}, "^profile must be 'quick' or 'full', not 'fast'"),
+        ({"device": "gpu"}, "^device must be one that PyTorch finds here.* not 'gpu'"),
+        ({"device": "cuda:99"}, "^device must be one that PyTorch finds here.* not 'cuda:99'"),
+    ],
+)
+def test_a_wrong_argument_is_named(
+    monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        lt.setup(**wrong)
+
+
+def test_a_seed_may_be_numpys() -> None:
+    assert lt.setup(seed=np.int64(7)).seed == 7  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("there", "chosen"),
+    [({"cuda", "mps"}, "cuda"), ({"mps"}, "mps"), (set(), "cpu")],
+)
+def test_the_device_is_the_first_that_there_is(
+    monkeypatch: pytest.MonkeyPatch, there: set[str], chosen: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: "cuda" in there)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: "mps" in there)
+    assert find_device() == torch.device(chosen)
+    assert lt.setup().device == torch.device(chosen)
+
+
+def test_steps_are_multiplied_by_the_training_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = lt.setup()
+    assert (session.training, session.steps(30)) == (1, 30)
+    assert "training" not in capsys.readouterr().out
+    monkeypatch.setenv("LATENT_TRANSFER_TRAINING", "4")
+    session = lt.setup()
+    assert (session.training, session.steps(30)) == (4, 120)
+    assert "training ×4" in capsys.readouterr().out
+    with pytest.raises(TypeError):
+        session.steps(2.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("PROFILE", "fast"), ("SEED", "one"), ("TRAINING", "1.5"), ("TRAINING", "0")],
+)
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"LATENT_TRANSFER_{name}", value)
-    with pytest.raises(ValueError, match=rf"LATENT_TRANSFER_{name} must be .*'{value}'"):
+    with pytest.raises(ValueError, match=rf"LATENT_TRANSFER_{name} must be .*{value}"):
         lt.setup()
 
 

@@ -21,7 +21,7 @@ import yaml
 from nbformat import NotebookNode
 from pybtex.database import parse_file
 
-from tidy import MARK, is_checked, untidy
+from tidy import TAG, is_checked, untidy
 from workspace import ROOT, notebooks, pages
 
 REPOSITORY = "latent-transfer/latent-transfer"
@@ -100,16 +100,14 @@ def _cells(notebook: NotebookNode, kind: str) -> Iterator[tuple[int, NotebookNod
 
 
 def checked_cells_have_output(book: Book) -> list[str]:
-    """Nbval passes a marked cell that has no stored output; a stored output elsewhere is noise."""
+    """Nbval passes a tagged cell that has no stored output; a stored output elsewhere is noise."""
     problems = []
     for name, notebook in book.notebooks.items():
         for number, cell in _cells(notebook, "code"):
             if is_checked(cell) and not cell.outputs:
-                problems.append(f"{name}, cell {number}: is marked {MARK} but has no output")
+                problems.append(f"{name}, cell {number}: is tagged {TAG} but has no output")
             if not is_checked(cell) and cell.outputs:
-                problems.append(f"{name}, cell {number}: has an output but is not marked {MARK}")
-            if MARK in cell.source and cell.source.splitlines()[0] != MARK:
-                problems.append(f"{name}, cell {number}: {MARK} is not its whole first line")
+                problems.append(f"{name}, cell {number}: has an output but is not tagged {TAG}")
     return problems
 
 

@@ -28,7 +28,9 @@ from nbformat import NotebookNode
 from workspace import cores
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_PROFILE_VARIABLES = ("LATENT_TRANSFER_PROFILE", "LATENT_TRANSFER_DATA", "LATENT_TRANSFER_SEED")
+_PROFILE_VARIABLES = tuple(
+    f"LATENT_TRANSFER_{name}" for name in ("PROFILE", "DATA", "SEED", "TRAINING")
+)
 
 
 @dataclass(frozen=True)

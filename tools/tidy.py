@@ -1,13 +1,15 @@
 """Put the notebooks into the one form in which they are committed.
 
 Jupyter writes execution counts, outputs, random cell ids and its own metadata into a notebook at
-every save. In the committed form only what an author wrote remains, so that a diff shows exactly
-what changed; the outputs that a test compares (``# NBVAL_CHECK_OUTPUT``) stay.
+every save. nbstripout takes them out, so that a diff shows exactly what an author changed. What it
+does not do is here: it cannot keep metadata by a list of what is wanted, give the same ids at every
+run, or leave an output such that nbval compares it.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import os
 import re
@@ -18,10 +20,13 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
+from nbstripout import strip_output
 
 from workspace import ROOT, kernel_environment, notebooks
 
-MARK = "# NBVAL_CHECK_OUTPUT"
+#: The tag by which nbval compares the stored output of a cell with a new one.
+TAG = "nbval-check-output"
+_OLD_MARK = "# NBVAL_CHECK_OUTPUT"
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -32,7 +37,9 @@ _VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 def is_checked(cell: NotebookNode) -> bool:
     """Say whether nbval compares the stored output of this cell."""
-    return cell.cell_type == "code" and cell.source.lstrip().startswith(MARK)
+    if cell.cell_type != "code":
+        return False
+    return TAG in cell.metadata.get("tags", []) or cell.source.lstrip().startswith(_OLD_MARK)
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:
@@ -45,23 +52,40 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         A new notebook, format 4.5, that holds sources, tags, ``mystnb`` metadata and the outputs
         of the checked cells.
     """
-    cells, used = [], set[str]()
-    for cell in notebook.cells:
-        if not cell.source.strip():
-            continue
-        clean = NotebookNode(
-            cell_type=cell.cell_type,
-            id=_identifier(cell, used),
-            metadata=NotebookNode({k: cell.metadata[k] for k in _KEPT if cell.metadata.get(k)}),
-            source=cell.source.strip("\n").rstrip(),
-        )
-        if cell.cell_type == "code":
-            clean.outputs = normalise_outputs(cell.outputs) if is_checked(cell) else []
+    stripped, used = _strip(copy.deepcopy(notebook)), set[str]()
+    for cell in stripped.cells:
+        cell.id = _identifier(cell, used)
+        cell.source = cell.source.strip("\n").rstrip()
+        if cell.cell_type == "code" and cell.outputs:
+            cell.outputs = _merge_streams(cell.outputs)
             # Without a count, nbval takes the cell for one that was never run and compares nothing.
-            clean.execution_count = 1 if clean.outputs else None
-        cells.append(clean)
-    metadata = nbformat.from_dict(_METADATA)
-    return NotebookNode(nbformat=4, nbformat_minor=5, metadata=metadata, cells=cells)
+            for counted in (cell, *cell.outputs):
+                if "execution_count" in counted:
+                    counted.execution_count = 1
+    stripped.metadata = nbformat.from_dict(_METADATA)
+    stripped.nbformat, stripped.nbformat_minor = 4, 5
+    return stripped
+
+
+def _strip(notebook: NotebookNode) -> NotebookNode:
+    """Take out of a notebook what nbstripout can."""
+    unwanted = set[str]()
+    for cell in notebook.cells:
+        cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if v})
+        unwanted |= {f"cell.metadata.{key}" for key in cell.metadata if key not in _KEPT}
+        cell.metadata.pop("keep_output", None)  # nbstripout's own mark, which is not nbval's
+        if is_checked(cell):
+            cell.metadata.keep_output = True
+    return strip_output(
+        notebook,
+        keep_output=False,
+        keep_count=False,
+        keep_id=True,
+        extra_keys=[*sorted(unwanted), "cell.metadata.keep_output", "cell.attachments"],
+        drop_empty_cells=True,
+        drop_output_types={"stream:stderr"},
+        strip_init_cells=True,
+    )
 
 
 def _identifier(cell: NotebookNode, used: set[str]) -> str:
@@ -74,30 +98,16 @@ def _identifier(cell: NotebookNode, used: set[str]) -> str:
     return name
 
 
-def normalise_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
-    """Drop what differs between two runs that print the same.
-
-    Args:
-        outputs: Outputs of one cell.
-
-    Returns:
-        Neighbouring streams merged, standard error dropped, every count one, metadata emptied.
-    """
+def _merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Join what was printed in several pieces, because where it is cut is chance."""
     kept: list[NotebookNode] = []
     for output in outputs:
-        if output.output_type == "stream":
-            if output.name == "stderr":
-                continue
-            if kept and kept[-1].output_type == "stream":
-                kept[-1].text += output.text
-                continue
-            kept.append(NotebookNode(output_type="stream", name="stdout", text=output.text))
+        if output.output_type == "stream" and kept and kept[-1].output_type == "stream":
+            kept[-1].text += output.text
         else:
-            copy = NotebookNode(output)
-            copy.metadata = NotebookNode()
-            if "execution_count" in copy:
-                copy.execution_count = 1
-            kept.append(copy)
+            if "metadata" in output:
+                output.metadata = NotebookNode()
+            kept.append(output)
     return kept
 
 

@@ -6,11 +6,9 @@ Submodules load when they are first used, so that ``import latent_transfer as lt
 from __future__ import annotations
 
 import importlib
+from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING
-
-from latent_transfer.claims import claim
-from latent_transfer.session import Session, setup
 
 if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checkers and editors
     from latent_transfer import (
@@ -30,10 +28,16 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
         transfer,
         widgets,
     )
+    from latent_transfer.claims import claim
+    from latent_transfer.models import load, save
     from latent_transfer.records import recorded
+    from latent_transfer.session import Session, setup
     from latent_transfer.training import fit
 
-__version__ = "0.1.0"
+try:
+    __version__ = metadata.version("latent-transfer")
+except metadata.PackageNotFoundError:  # a checkout on the path that nobody installed
+    __version__ = "0+unknown"
 
 __all__ = [
     "Session",
@@ -46,20 +50,30 @@ __all__ = [
     "figures",
     "fit",
     "inference",
+    "load",
     "models",
     "nets",
     "objectives",
     "papers",
     "recorded",
     "records",
+    "save",
     "setup",
     "training",
     "transfer",
     "widgets",
 ]
 
-#: Functions of the top level whose modules load when they are first used.
-_FUNCTIONS = {"fit": "training", "recorded": "records"}
+#: Names of the top level whose modules load when they are first used.
+_FUNCTIONS = {
+    "Session": "session",
+    "claim": "claims",
+    "fit": "training",
+    "load": "models",
+    "recorded": "records",
+    "save": "models",
+    "setup": "session",
+}
 
 
 def __getattr__(name: str) -> ModuleType | object:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from latent_transfer.errors import DataError
 
-#: Bytes that the probe writes, and bytes that must be free.
-PROBE, NEEDED = 2**20, 50 * 2**20
+
+def expanded(place: str | Path) -> Path:
+    """Return a path with its ``~`` replaced by the home folder.
+
+    Raises:
+        ValueError: If the path is empty, which would mean the working folder by accident.
+
+    Example:
+        >>> from latent_transfer._files import expanded
+        >>> expanded("~/runs") == Path.home() / "runs"
+        True
+    """
+    if not str(place).strip():
+        raise ValueError("An empty text names no place; give a path, or '.' for this folder.")
+    return Path(place).expanduser()
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file in one step: whoever reads it finds the old content or the new, never half.
+
+    A symbolic link stays one, and the file that it points to is replaced.
 
     Args:
         path: Where to; missing folders are made.
@@ -23,7 +37,17 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises:
         OSError: If the place cannot be written; the old file is still there.
+
+    Example:
+        >>> import tempfile
+        >>> from latent_transfer._files import write_atomically
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_atomically(Path(folder) / "new" / "file.txt", b"whole")
+        ...     (Path(folder) / "new" / "file.txt").read_text()
+        'whole'
     """
+    if path.is_symlink():
+        path = path.resolve()  # beside its target, or the link itself would be replaced
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -42,6 +66,13 @@ def naming_the_place(out: Path) -> Iterator[None]:
 
     Raises:
         DataError: In place of an ``OSError``.
+
+    Example:
+        >>> from latent_transfer._files import naming_the_place
+        >>> with naming_the_place(Path("out")):
+        ...     raise PermissionError(13, "Permission denied")
+        Traceback (most recent call last):
+        latent_transfer.errors.DataError: --out: out cannot be written (Permission denied).
     """
     try:
         yield
@@ -51,19 +82,27 @@ def naming_the_place(out: Path) -> Iterator[None]:
 
 
 def probe(out: Path) -> None:
-    """Make the folder and write a file into it, so that hours are not spent on what cannot be kept.
+    """Find out whether a folder can be written into, before hours are spent on what it shall hold.
+
+    Nothing is left behind: where the folder is missing, the nearest folder above it is tried.
 
     Raises:
-        DataError: If it is a file, cannot be written, or has too little space left.
+        DataError: If it is a file, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> from latent_transfer._files import probe
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     probe(Path(folder) / "new")
+        ...     list(Path(folder).iterdir())
+        []
     """
-    if out.exists() and not out.is_dir():
-        raise DataError(f"--out {out} is a file; name a folder.")
-    trial = out / "probe"
     with naming_the_place(out):
-        write_atomically(trial, bytes(PROBE))
-        trial.unlink()
-        free = shutil.disk_usage(out).free
-    if free < NEEDED:
-        raise DataError(
-            f"--out: {out} has {free / 2**20:.0f} MiB left; {NEEDED / 2**20:.0f} are needed."
-        )
+        if out.exists() and not out.is_dir():
+            raise DataError(f"--out {out} is a file; name a folder.")
+        nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+        trial = nearest / f".probe.{os.getpid()}"
+        try:
+            trial.write_bytes(b"\n")
+        finally:
+            trial.unlink(missing_ok=True)

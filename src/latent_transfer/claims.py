@@ -1,4 +1,4 @@
-"""Executable claims: a sentence, the measurement that carries it, and a failure if it is false."""
+"""Executable claims: a sentence, the measurement behind it, and a failure if it is false."""
 
 from __future__ import annotations
 
@@ -12,16 +12,22 @@ from latent_transfer.errors import ClaimFailed
 def claim(
     statement: str, holds: bool | torch.Tensor, **figures: Real | float | torch.Tensor
 ) -> None:
-    """State what the book says, print the figures behind it, and fail if it does not hold.
+    """State what the book says, print the numbers behind it, and fail if it does not hold.
 
     Args:
         statement: The claim in words, as a reader would repeat it.
         holds: The outcome of the comparison; a bool, or a tensor or array holding one bool.
-        figures: The measured numbers, printed beside the statement under their names.
+        figures: The measured numbers, printed after the statement under their names.
 
     Raises:
-        ClaimFailed: If ``holds`` is false; the message carries the figures.
+        ClaimFailed: If ``holds`` is false; the message carries the numbers.
         TypeError: If ``holds`` is not a truth value, so that a claim cannot pass by accident.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> bound, evidence = -95.2, -92.81
+        >>> lt.claim("the bound is below the evidence", bound < evidence, bound=bound)
+        ✓ the bound is below the evidence [bound -95.2]
     """
     measured = ", ".join(f"{name.replace('_', ' ')} {_format(v)}" for name, v in figures.items())
     sentence = f"{statement} [{measured}]" if measured else statement

@@ -1,67 +1,99 @@
 """The command line: data sets, comparisons, and what the package runs on.
 
-Errors that the package foresees end as one sentence on the error stream and exit code 1.
+Exit codes: 0; 1 for a failure, which is told in one sentence on the error stream; 2 for a command
+that is typed wrongly; 130 after Ctrl-C.
 """
 
 from __future__ import annotations
 
+import codecs
 import importlib.metadata
+import inspect
 import io
-import os
 import platform
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from latent_transfer import data
-from latent_transfer._files import write_atomically
+from latent_transfer._files import expanded, write_atomically
+from latent_transfer.comparison.settings import FourWays, options
+from latent_transfer.comparison.wording import file_stem
 from latent_transfer.errors import CheckpointError, DataError, TrainingDiverged
 from latent_transfer.records import recorded
-from latent_transfer.session import find_data_root, find_profile
+from latent_transfer.session import find_data_root, find_device, find_profile
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from latent_transfer.papers.table import PaperTable
 
 #: Errors whose message is meant for the user as it stands.
-FORESEEN = (
-    ValueError,
-    FileNotFoundError,
-    ConnectionError,
-    DataError,
-    CheckpointError,
-    TrainingDiverged,
-)
+FORESEEN = (ValueError, DataError, CheckpointError, TrainingDiverged)
 
-#: Images in one row of a contact sheet, the scale of small images, the gap between them.
-COLUMNS, SMALL, GAP = 10, 56, 4
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+#: What a terminal that does not know our signs is shown instead of them.
+PLAIN = {"−": "-", "–": "-", "×": "x", "±": "+/-", "·": "|", "’": "'", "“": '"', "”": '"', "✓": "+"}
+
+
+class Commands(TyperGroup):
+    """Commands whose foreseen errors end in one sentence, with old and new versions of Typer."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command, and turn what it raises into a sentence and an exit code."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here, where a reader that has gone is noticed in good time
+            return result
+        except BrokenPipeError:  # the reader of our output, head say, has gone
+            raise
+        except FORESEEN as error:
+            _fail(str(error))
+        except OSError as error:
+            place = f"{error.filename}: " if error.filename else ""
+            _fail(f"{place}{error.strerror or error}.")
+        except KeyboardInterrupt:
+            _fail("Interrupted.", INTERRUPTED)
+
 
 app = typer.Typer(
+    cls=Commands,
     help="Data sets, comparisons and settings of the course book Latent Transfer.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # which fills paragraphs
 )
 data_app = typer.Typer(help="List, fetch and look at data sets.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
+
+def _path(text: str) -> Path:
+    try:
+        return expanded(text)
+    except ValueError as error:
+        _fail(str(error), WRONG_USAGE)
+
+
+def _place(says: str) -> Any:
+    return typer.Option(help=says, metavar="PATH", parser=_path)
+
+
 Name = Annotated[str, typer.Argument(help="A name from 'data list', or folder:PATH for show.")]
 Root = Annotated[
-    Path | None,
-    typer.Option(help="Data root; else LATENT_TRANSFER_DATA, else the user's cache folder."),
+    Path | None, _place("Data root; else LATENT_TRANSFER_DATA, else the user's cache folder.")
 ]
 
 
-class Split(str, Enum):
+class Part(str, Enum):
     """The part of a data set."""
 
     train = "train"
@@ -69,32 +101,81 @@ class Split(str, Enum):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line, and turns foreseen errors into one sentence and exit code 1."""
-    try:
-        code = app(args=arguments, standalone_mode=False)
-    except FORESEEN as error:
-        _fail(str(error))
-    except typer.Exit as leave:
-        sys.exit(leave.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
-        Console(stderr=True).print("Interrupted.")
-        sys.exit(130)
-    except BrokenPipeError:
-        # The reader of our output (head, say) has gone; nothing is left to tell it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:
-        # Usage errors; typer may bring its own copy of click, so they are known by their method.
-        if not hasattr(error, "show"):
-            raise
-        error.show()
-        sys.exit(getattr(error, "exit_code", 2))
-    sys.exit(code if isinstance(code, int) else 0)
+    """Run the command line; ends with :class:`SystemExit`.
+
+    Args:
+        arguments: What was typed after the command's name; left out: ``sys.argv``.
+
+    Example:
+        >>> from latent_transfer import cli
+        >>> try:
+        ...     cli.main(["data", "fetch", "digits"])
+        ... except SystemExit as end:
+        ...     print("exit code", end.code or 0)
+        digits is embedded in the package; there is nothing to fetch.
+        exit code 0
+    """
+    codecs.register_error("plain", _in_plain_signs)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="plain")
+    app(args=None if arguments is None else list(arguments))
 
 
-def _fail(message: str) -> None:
+def _in_plain_signs(error: UnicodeError) -> tuple[str, int]:
+    """Replace signs that a terminal in cp1252, cp437 or ASCII cannot show, rather than fail."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    odd = error.object[error.start : error.end]
+    return "".join(PLAIN.get(sign) or ascii(sign)[1:-1] for sign in odd), error.end
+
+
+def _fail(message: str, code: int = FAILED) -> NoReturn:
     Console(stderr=True, soft_wrap=True, highlight=False).print(message, style="red", markup=False)
-    sys.exit(1)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _as_typed() -> Iterator[None]:
+    """Answer settings that make no sense as a wrong usage."""
+    try:
+        yield
+    except ValueError as error:
+        _fail(str(error), WRONG_USAGE)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that takes :class:`FourWays` first an option for each of its fields."""
+    known, types = options(), get_type_hints(FourWays)
+
+    def run(**given: Any) -> None:
+        with _as_typed():
+            settings = FourWays(
+                **{
+                    name: option.read(value) if option.read and value is not None else value
+                    for name, option in known.items()
+                    for value in [given.pop(name)]
+                }
+            )
+        command(settings, **given)
+
+    _, *others = inspect.signature(command, eval_str=True).parameters.values()
+    mine = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.signature(FourWays).parameters[name].default,
+            annotation=Annotated[
+                str | None if option.read else types[name],
+                typer.Option(help=option.help, metavar=option.metavar),
+            ],
+        )
+        for name, option in known.items()
+    ]
+    others = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in others]
+    run.__signature__ = inspect.Signature([*mine, *others])  # type: ignore[attr-defined]
+    run.__name__, run.__doc__ = command.__name__, command.__doc__
+    return run
 
 
 @app.command()
@@ -105,10 +186,11 @@ def info(root: Root = None) -> None:
     table = Table(show_header=False, box=None)
     table.add_row("latent-transfer", _version("latent-transfer"))
     table.add_row("python", f"{platform.python_version()} on {platform.platform()}")
-    for name in ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib"):
-        table.add_row(name, _version(name))
-    cuda = torch.cuda.is_available()
-    table.add_row("device", f"cuda ({torch.cuda.get_device_name()})" if cuda else "cpu")
+    for library in ("torch", "torchvision", "numpy", "scikit-learn", "matplotlib"):
+        table.add_row(library, _version(library))
+    device = find_device()
+    name = f" ({torch.cuda.get_device_name()})" if device.type == "cuda" else ""
+    table.add_row("device", f"{device}{name}")
     table.add_row("threads", str(torch.get_num_threads()))
     table.add_row("profile", find_profile())
     table.add_row("data root", str(find_data_root(root)))
@@ -127,30 +209,12 @@ def _version(distribution: str) -> str:
 
 
 @app.command()
+@_with_options
 def compare(
-    source: Annotated[
-        str, typer.Option(help="What to pre-train on: a name from 'data list', or folder:PATH.")
-    ],
-    target: Annotated[str, typer.Option(help="Your images: folder:PATH, or a name.")],
-    labels: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N,N,...",
-            help="Labelled images of each class; else those of 5,20,100 that there are.",
-        ),
-    ] = None,
-    seeds: Annotated[int, typer.Option(help="Draws of labelled images, at least 2.")] = 5,
+    settings: FourWays,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the report; else compare-SOURCE-TARGET here.")
+        Path | None, _place("Folder of the report; else compare-SOURCE-TARGET here.")
     ] = None,
-    size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 32,
-    pretraining_steps: Annotated[
-        int, typer.Option(help="Training steps of each autoencoder.")
-    ] = 1_000,
-    steps: Annotated[int, typer.Option(help="Training steps of each classifier.")] = 300,
-    augment: Annotated[
-        bool, typer.Option(help="Flip and move images in training; a flip may spoil letters.")
-    ] = True,
     root: Root = None,
 ) -> None:
     """Measure whether an autoencoder pre-trained on a source helps on your images.
@@ -160,19 +224,16 @@ def compare(
     labels, fine-tuned. report.html shows the result and samples of the images, results.json holds
     the numbers.
 
-    A folder holds CLASS/IMAGE, or train/CLASS/IMAGE and test/CLASS/IMAGE. Stop with Ctrl-C; the
-    same command goes on from there. With the defaults and a thousand test images it takes two
-    to three minutes on one CPU core.
+    A folder holds CLASS/IMAGE, or train/CLASS/IMAGE and test/CLASS/IMAGE. Stop with Ctrl-C; run
+    the same command again to resume. With the defaults and a thousand test images it takes two to
+    three minutes on one CPU core.
     """
     from latent_transfer import comparison
 
-    settings = comparison.FourWays(
-        source, target, _numbers(labels), seeds, size, pretraining_steps, steps, augment
-    )
     place = out or Path(f"compare-{settings.slug}")
-    with _going_on_from(place):
+    with _resumable(place):
         outcome = comparison.compare_four_ways(settings, place, root=root)
-    report, results = comparison.write_report(outcome, place)
+        report, results = comparison.write_report(outcome, place)
     print(f"{outcome.verdict}\nReport: {report}\nNumbers: {results}")
 
 
@@ -190,7 +251,7 @@ def reproduce(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(help="Processes of one thread each; else one a core.")
+        int | None, typer.Option(help="Processes of one thread each; else one per core.")
     ] = None,
     scheduler: Annotated[
         str | None,
@@ -199,16 +260,14 @@ def reproduce(
     quick: Annotated[
         bool, typer.Option("--quick", help="Small settings on embedded data, in seconds.")
     ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the results; else reproduce-NAME here.")
-    ] = None,
+    out: Annotated[Path | None, _place("Folder of the results; else reproduce-NAME here.")] = None,
     root: Root = None,
 ) -> None:
-    """Measure a table of a paper anew, over several seeds, and write it as JSON.
+    """Re-measure a table of a paper, over several seeds, and write it as JSON.
 
-    Every cell, one row with one seed, is kept as soon as it is finished. Stop with Ctrl-C; the
-    same command goes on from there. Whole tables take hours on a few cores; with --quick they take
-    seconds, and their figures mean nothing.
+    Every cell, one row with one seed, is kept as soon as it is finished. Stop with Ctrl-C; run the
+    same command again to resume. Whole tables take hours on a few cores; with --quick they take
+    seconds, and their numbers mean nothing.
 
     Workers of a Dask cluster need one thread each, this package, and the output folder and the
     data root under the same paths: dask worker ADDRESS --nthreads 1.
@@ -218,16 +277,24 @@ def reproduce(
     if list_tables or name is None:
         _list_tables([table.find_table(known) for known in table.known_tables()])
         return
-    chosen = sweep.Sweep(name, seeds, tuple(only or ()), workers, scheduler, quick)
+    with _as_typed():
+        chosen = sweep.Sweep(
+            name,
+            seeds=seeds,
+            only=tuple(only or ()),
+            workers=workers,
+            scheduler=scheduler,
+            quick=quick,
+        )
     place = out or Path(f"reproduce-{name}{'-quick' if quick else ''}")
-    with _going_on_from(place):
+    with _resumable(place):
         outcome = sweep.reproduce(chosen, place, root=root)
     if outcome.file.exists():
         print(f"{recorded(outcome.file)}\nTable: {outcome.file}")
     if outcome.failed:
         count = f"{len(outcome.failed)} cell{'' if len(outcome.failed) == 1 else 's'} failed"
         cells = "; ".join(f"{cell.row}, seed {cell.seed}" for cell in outcome.failed)
-        _fail(f"{count}: {cells}; see {place / 'failures'}. The same command tries again.")
+        _fail(f"{count}: {cells}; see {place / 'failures'}. Run the same command to try again.")
 
 
 def _list_tables(found: Sequence[PaperTable]) -> None:
@@ -242,22 +309,13 @@ def _list_tables(found: Sequence[PaperTable]) -> None:
 
 
 @contextmanager
-def _going_on_from(place: Path) -> Iterator[None]:
-    """Say after Ctrl-C where the same command will go on."""
+def _resumable(place: Path) -> Iterator[None]:
+    """Say after Ctrl-C how to resume."""
     try:
         yield
     except KeyboardInterrupt:
-        print(f"Stopped; the same command goes on from {place}.", file=sys.stderr)
+        print(f"Stopped; run the same command again to resume from {place}.", file=sys.stderr)
         raise
-
-
-def _numbers(text: str | None) -> tuple[int, ...] | None:
-    try:
-        return None if text is None else tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(
-            f"--labels takes numbers with commas between them, such as 5,20,100, not {text!r}."
-        ) from None
 
 
 @data_app.command("list")
@@ -289,71 +347,33 @@ def fetch_set(name: Name, root: Root = None) -> None:
 @data_app.command("show")
 def show_set(
     name: Name,
-    out: Annotated[Path | None, typer.Option(help="PNG file; default NAME.png here.")] = None,
-    split: Annotated[Split, typer.Option(help="Which part to show.")] = Split.train,
-    count: Annotated[int, typer.Option(min=1, help="Images of each class at most.")] = COLUMNS,
+    out: Annotated[Path | None, _place("PNG file; else NAME.png here.")] = None,
+    split: Annotated[Part, typer.Option(help="Which part to show.")] = Part.train,
+    count: Annotated[int, typer.Option(min=1, help="Images of each class at most.")] = 10,
     size: Annotated[int | None, typer.Option(help="As in load; for folder: and digits.")] = None,
     root: Root = None,
 ) -> None:
-    """Write a contact sheet: one row a class, its first images beside its name."""
+    """Write a contact sheet: one row per class, its first images beside its name."""
     loaded = data.load(name, root, size=size)
-    images = loaded.train if split is Split.train else loaded.test
-    place = out or Path(f"{name.removeprefix('folder:').rstrip('/').rsplit('/', 1)[-1]}.png")
-    _write(contact_sheet(images, count), place)
+    images = loaded.train if split is Part.train else loaded.test
+    place = out or Path(f"{file_stem(name)}.png")
+    _write_sheet(images, count, place)
     sizes = f"{len(loaded.train):,} training and {len(loaded.test):,} test images"
     print(f"{name}: {sizes}, {len(loaded.classes)} classes; {split.value} sheet in {place}")
     if loaded.notes:
         print(loaded.notes)
 
 
-def contact_sheet(images: data.ImageSet, count: int = COLUMNS) -> Image:
-    """Draws the first images of each class in rows, with the class's name before each row.
+def _write_sheet(images: data.ImageSet, count: int, place: Path) -> None:
+    from latent_transfer.figures import image_rows
 
-    Args:
-        images: the set.
-        count: images in a row at most.
-
-    Returns:
-        An RGB image; small images are enlarged without smoothing.
-    """
-    import torch
-    from PIL import Image, ImageDraw, ImageFont
-
-    colour = images.rgb()
-    cell = max(1, SMALL // max(images.shape[1:]))
-    high, wide = (extent * cell + GAP for extent in images.shape[1:])
-    font = ImageFont.truetype(_font(), 16)
-    margin = 2 * GAP + round(max(font.getlength(name) for name in images.classes))
-    row_high = max(high, 24)
-    size = (margin + count * wide + GAP, len(images.classes) * row_high + GAP)
-    sheet = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(sheet)
-    for label, name in enumerate(images.classes):
-        top = GAP + label * row_high
-        draw.text((GAP, top + row_high // 2 - 12), name, fill="black", font=font)
-        chosen = torch.nonzero(colour.labels == label).flatten()[:count]
-        for column, index in enumerate(chosen.tolist()):
-            pixels = colour.images[index].permute(1, 2, 0).numpy()  # H×W×3
-            tile = Image.fromarray(pixels)
-            tile = tile.resize((wide - GAP, high - GAP), Image.Resampling.NEAREST)
-            sheet.paste(tile, (margin + column * wide, top))
-    return sheet
-
-
-def _font() -> str:
-    from matplotlib import get_data_path
-
-    return str(Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf")
-
-
-def _write(sheet: Image, place: Path) -> None:
+    # A dollar sign would begin a formula.
+    names = [name.replace("$", r"\$") for name in images.classes]
+    members = ((images.labels == label).nonzero().flatten() for label in range(len(names)))
+    rows = (images.images[each[:count]].float() / 255 for each in members)  # N×C×H×W
     content = io.BytesIO()
-    sheet.save(content, format="PNG")
+    image_rows(dict(zip(names, rows, strict=True))).savefig(content, format="png")
     try:
         write_atomically(place, content.getvalue())
     except OSError as error:
         raise DataError(f"{place} cannot be written ({error.strerror or error}).") from None
-
-
-if __name__ == "__main__":
-    main()

@@ -1,27 +1,55 @@
-"""The package's own errors: each message is one sentence saying what was wrong and what to do."""
+"""The package's own errors: each message says in one sentence what was wrong and what to do."""
 
 from __future__ import annotations
 
 
 class DataError(RuntimeError):
-    """A data set is missing, damaged, unreadable, or not what it claims to be."""
+    """A data set is missing, damaged, unreadable, or not what it claims to be.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> try:
+        ...     lt.data.load("folder:nowhere")
+        ... except lt.errors.DataError as error:
+        ...     print(type(error).__name__)
+        DataError
+    """
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint cannot be used: damaged, or written by another model, run or version."""
+    """A checkpoint cannot be used: damaged, or written by another model, run or version.
+
+    Example:
+        >>> from latent_transfer.errors import CheckpointError
+        >>> issubclass(CheckpointError, RuntimeError)
+        True
+    """
 
 
 class ClaimFailed(AssertionError):
-    """A claim that the book makes is false on the data at hand."""
+    """A claim that the book makes is false for the data at hand.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> lt.claim("two is more than three", 2 > 3, two=2)
+        Traceback (most recent call last):
+        latent_transfer.errors.ClaimFailed: This claim does not hold here: two is more ... [two 2]
+    """
 
 
 class TrainingDiverged(RuntimeError):
-    """A term of the loss, or a weight, stopped being finite.
+    """A term of the loss, or a weight, is no longer finite.
 
     Attributes:
         epoch: Pass over the data in which it happened, counted from 1.
         batch: Batch within that pass, counted from 1.
         term: Name of the loss term, or ``"weights"``.
+
+    Example:
+        >>> from latent_transfer.errors import TrainingDiverged
+        >>> error = TrainingDiverged(epoch=2, batch=7, term="kl", value=float("nan"))
+        >>> error.epoch, error.term
+        (2, 'kl')
     """
 
     def __init__(self, epoch: int, batch: int, term: str, value: float) -> None:

@@ -11,7 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from book_checks import FAQ, FOLKLORE, REPOSITORY, SETUP
-from tidy import render
+from tidy import TAG, render
 
 NAME = "foundations/mini"
 LINK = f"https://colab.research.google.com/github/{REPOSITORY}/blob/main/book/{NAME}.ipynb"
@@ -32,7 +32,7 @@ def chapter() -> NotebookNode:
         new_code_cell(SETUP, metadata={"tags": ["setup"]}),
         new_markdown_cell("## Counting\n\n$$ n + 1 $$ (eq-next)\n\n**Claim.** One is positive."),
         new_code_cell('lt.claim("one is positive", 1 > 0)'),
-        new_code_cell('# NBVAL_CHECK_OUTPUT\nprint("one")', outputs=printed),
+        new_code_cell('print("one")', metadata={"tags": [TAG]}, outputs=printed),
         new_code_cell("lt.figures.line([1, 2, 3])", metadata=alt),
         new_markdown_cell("## Common mistakes\n\nTo start at one."),
         new_markdown_cell("## Take-aways\n\n- Start at nought."),

@@ -37,7 +37,7 @@ def without_metadata(text: str) -> Callable[[Cells], None]:
 
 
 def drop_outputs(cells: Cells) -> None:
-    find(cells, "NBVAL_CHECK_OUTPUT").outputs = []
+    find(cells, 'print("one")').outputs = []
 
 
 def add_output(cells: Cells) -> None:
@@ -57,8 +57,8 @@ LONG = "\n".join(f"x{n} = {n}" for n in range(21))
 
 FAULTS = [
     ("checked_cells_have_output", drop_outputs, "no output"),
-    ("checked_cells_have_output", add_output, "not marked"),
-    ("checked_cells_have_output", replace("# NBVAL", "x = 1\n# NBVAL"), "first line"),
+    ("checked_cells_have_output", add_output, "not tagged"),
+    ("checked_cells_have_output", without_metadata('print("one")'), "not tagged"),
     ("setup_cells_agree", replace("lt.setup()", "lt.setup(1)"), "not the setup cell"),
     ("setup_cells_agree", without_metadata("lt.setup()"), "not tagged"),
     ("colab_links_lead_here", replace("mini.ipynb", "other.ipynb"), "does not link"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import nbformat
@@ -10,6 +11,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import tidy
 from workspace import notebooks
+
+CHECKED = {"tags": [tidy.TAG]}
 
 
 def messy():
@@ -22,7 +25,7 @@ def messy():
     kept = {"tags": ["hide-cell"], "mystnb": {"image": {"alt": "A"}}, "collapsed": True}
     cells = [
         new_markdown_cell("# Title\n\nText.  \nNext line.\n\n", metadata={"editable": True}),
-        new_code_cell("# NBVAL_CHECK_OUTPUT\nprint()", outputs=outputs, execution_count=7),
+        new_code_cell("print()", metadata=CHECKED, outputs=outputs, execution_count=7),
         new_code_cell("x=1\n", metadata=kept, outputs=outputs[:1], execution_count=8),
         new_code_cell("  \n"),
     ]
@@ -36,6 +39,7 @@ def test_only_what_an_author_wrote_remains() -> None:
     assert prose.metadata == {}
     assert [output.get("text") for output in checked.outputs] == ["one\ntwo\n", None]
     assert checked.outputs[1].execution_count == checked.execution_count == 1
+    assert checked.metadata == CHECKED
     assert (plain.outputs, plain.execution_count) == ([], None)
     assert plain.metadata == {"tags": ["hide-cell"], "mystnb": {"image": {"alt": "A"}}}
     assert set(clean.metadata) == {"kernelspec", "language_info"}
@@ -57,6 +61,21 @@ def test_committed_form_is_valid_and_stable() -> None:
     assert tidy.render(notebook) == text
     assert json.loads(text)["nbformat_minor"] == 5
     assert text.endswith("}\n")
+
+
+@pytest.mark.parametrize("metadata", [{}, {"keep_output": True}, {"init_cell": True}])
+def test_nothing_but_the_tag_keeps_an_output(metadata) -> None:
+    outputs = [new_output("stream", name="stdout", text="1\n")]
+    cell = new_code_cell("print(1)", metadata=metadata, outputs=outputs)
+    (clean,) = tidy.normalise(new_notebook(cells=[cell])).cells
+    assert (clean.outputs, clean.metadata) == ([], {})
+
+
+def test_notebook_given_to_be_tidied_is_not_changed() -> None:
+    notebook = messy()
+    before = copy.deepcopy(notebook)
+    tidy.normalise(notebook)
+    assert notebook == before
 
 
 def test_old_format_gets_ids() -> None:
@@ -85,8 +104,8 @@ def test_tidy_then_check_passes(miniature) -> None:
 
 @pytest.mark.slow
 def test_refresh_stores_the_outputs_of_checked_cells(miniature) -> None:
-    code = "# NBVAL_CHECK_OUTPUT\nprint(6 * 7)"
-    cells = [new_markdown_cell("# A"), new_code_cell(code), new_code_cell("print(1)")]
+    checked = new_code_cell("print(6 * 7)", metadata=CHECKED)
+    cells = [new_markdown_cell("# A"), checked, new_code_cell("print(1)")]
     nbformat.write(new_notebook(cells=cells), miniature.notebook)
     root = ["--root", str(miniature.root)]
     assert tidy.main([*root, "--refresh"]) == 0

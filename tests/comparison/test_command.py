@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import inspect
 import json
+import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
-from latent_transfer import cli
-from latent_transfer.comparison import FourWays
+from latent_transfer import cli, comparison
+from latent_transfer.comparison import FourWays, Outcome, html_report
+from latent_transfer.comparison.settings import command as command_of
+from latent_transfer.comparison.settings import options
+from latent_transfer.errors import DataError
 
 # A shell that runs the tests in the background has them ignore SIGINT, and children inherit that.
 START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    "from latent_transfer.cli import main; main()"
+    "from latent_transfer.__main__ import main; main()"
 )
 
 
@@ -72,7 +77,8 @@ def test_stopped_anywhere_it_ends_the_same(
 
     code, said = stop(arguments, further, signal.SIGINT)
     assert code == 130
-    assert f"Stopped; the same command goes on from {out}." in said
+    assert f"Stopped; run the same command again to resume from {out}." in said
+    assert said.endswith("Interrupted.\n")
     assert "Traceback" not in said
     assert not (out / "report.html").exists()
 
@@ -103,30 +109,119 @@ def test_it_says_what_it_does_and_where_the_report_is(
     assert content["verdict"] == verdict
 
 
-def test_defaults_are_the_packages() -> None:
-    options = inspect.signature(cli.compare).parameters
-    for field in fields(FourWays)[2:]:
-        assert options[field.name].default == field.default
+#: A value of each setting that is not its default; a new setting needs one here.
+OTHERS = {
+    "source": "folder:some where/else",
+    "target": "glyphs",
+    "labels": (3, 7),
+    "seeds": 6,
+    "size": 17,
+    "pretraining_steps": 11,
+    "steps": 12,
+    "augment": False,
+}
+
+
+def typed(line: str, monkeypatch: pytest.MonkeyPatch) -> tuple[FourWays, dict[str, object]]:
+    """The settings and places with which the command line would compare."""
+    seen: list[tuple[FourWays, dict[str, object]]] = []
+
+    def keep(settings: FourWays, out: Path, **places: object) -> None:
+        seen.append((settings, {"out": out, **places}))
+        raise DataError("enough")
+
+    monkeypatch.setattr(comparison, "compare_four_ways", keep)
+    program, *arguments = shlex.split(line)
+    assert program == "latent-transfer"
+    with pytest.raises(SystemExit):
+        cli.main(arguments)
+    return seen[0]
+
+
+def test_every_setting_is_an_option_a_row_and_a_word() -> None:
+    names = [field.name for field in fields(FourWays)]
+    assert names == list(OTHERS)
+    parameters = inspect.signature(cli.compare).parameters
+    assert list(parameters) == [*names, "out", "root"]
+    assert [parameters[name].default for name in names[2:]] == [
+        field.default for field in fields(FourWays)[2:]
+    ]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_setting_appears_in_the_command_and_comes_back_from_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = FourWays("digits", "photos")
+    changed = replace(plain, **{name: OTHERS[name]})  # type: ignore[arg-type]
+    assert command_of(changed) != command_of(plain)
+    assert typed(command_of(changed), monkeypatch)[0] == changed
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_setting_reaches_the_report(name: str, outcome: Outcome) -> None:
+    budgets = {"labels": (7,), "seeds": 9}
+    settings = replace(outcome.settings, **{name: (OTHERS | budgets)[name]})  # type: ignore[arg-type]
+    changed = replace(outcome, settings=settings, budgets=list(settings.labels or (5,)))
+    if name in ("source", "target"):  # told by what was loaded
+        loaded = getattr(outcome, name)
+        changed = replace(outcome, **{name: replace(loaded, name="else")})
+    row = options()[name].row
+    texts = [BeautifulSoup(html_report(each), "html.parser") for each in (outcome, changed)]
+    values = [[line.td.text for line in text.select("tr") if line.th.text == row] for text in texts]
+    assert len(values[0]) == len(values[1]) == 1
+    assert values[0] != values[1]
+    commands = [text.code.text for text in texts if text.code]
+    assert commands[0] != commands[1]
+
+
+def test_places_are_expanded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    line = "latent-transfer compare --source digits --target photos --out=~/x --root ~/data"
+    assert typed(line, monkeypatch)[1] == {"out": tmp_path / "x", "root": tmp_path / "data"}
+
+
+def test_ctrl_c_while_the_report_is_written_says_how_to_resume(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(comparison, "compare_four_ways", lambda *_, **__: None)
+    monkeypatch.setattr(comparison, "write_report", interrupted)
+    names = ("--source", "digits", "--target", "photos", "--out", str(tmp_path))
+    code, _, err = run(capsys, "compare", *names)
+    assert code == 130
+    assert err.splitlines() == [
+        f"Stopped; run the same command again to resume from {tmp_path}.",
+        "Interrupted.",
+    ]
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
+    ("wrong", "code", "message"),
     [
-        (("--labels", "5,x"), "--labels takes numbers with commas between them, such as 5,20,100,"),
-        (("--labels", "0"), "--labels needs one or more numbers, each at least 1."),
-        (("--seeds", "1"), "--seeds must be at least 2, not 1"),
-        (("--source", "nope"), "--source: Unknown data set 'nope'"),
-        (("--target", "folder:/no/such"), "--target: There is no image folder /no/such."),
-        (("--labels", "5,400"), "--labels 400 is too many: class"),
+        (("--labels", "5,x"), 2, "--labels takes numbers with commas between them, such as 5,20"),
+        (("--labels", "0"), 2, "--labels needs one or more numbers, each at least 1."),
+        (("--seeds", "1"), 2, "--seeds must be at least 2, not 1"),
+        (("--out", ""), 2, "An empty text names no place"),
+        (("--root", " "), 2, "An empty text names no place"),
+        (("--source", "nope"), 1, "--source: Unknown data set 'nope'"),
+        (("--target", "folder:/no/such"), 1, "--target: There is no image folder /no/such."),
+        (("--labels", "5,400"), 1, "--labels 400 is too many: class"),
     ],
 )
 def test_errors_are_one_sentence_that_names_the_option(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, wrong: tuple[str, str], message: str
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    wrong: tuple[str, str],
+    code: int,
+    message: str,
 ) -> None:
     place = tmp_path / "out"
     arguments = ("--source", "digits", "--target", "digits", "--out", str(place), *wrong)
-    code, out, err = run(capsys, "compare", *arguments)
-    assert (code, out) == (1, "")
+    left, out, err = run(capsys, "compare", *arguments)
+    assert (left, out) == (code, "")
     assert message in err
     assert len(err.strip().splitlines()) == 1
     assert not place.exists()

@@ -11,8 +11,9 @@ import torch
 
 from latent_transfer import data
 from latent_transfer.comparison import FourWays, Outcome, compare_four_ways
-from latent_transfer.comparison.four_ways import choose_budgets, printable, shown_name
+from latent_transfer.comparison.four_ways import choose_budgets
 from latent_transfer.comparison.verdict import FROZEN, OWN, SCRATCH, TUNED
+from latent_transfer.comparison.wording import file_stem, listed, printable, shown_name
 from latent_transfer.data import ImageSet
 from latent_transfer.errors import CheckpointError, DataError
 from latent_transfer.transfer import Recipe
@@ -76,7 +77,7 @@ def test_digits_are_a_target_too_and_the_same_images_are_noticed(tmp_path: Path)
     assert torch.equal(outcome.results.scores(TUNED, 1), outcome.results.scores(OWN, 1))
 
 
-# -- going on ---------------------------------------------------------------------------------
+# -- resuming ---------------------------------------------------------------------------------
 
 
 def test_more_seeds_and_budgets_go_on_from_what_is_there(
@@ -203,6 +204,18 @@ def test_places_that_cannot_be_written_are_named(settings: FourWays, tmp_path: P
         run(settings, tmp_path / "checkpoints")
 
 
+def test_a_place_that_cannot_be_written_is_found_out_before_the_work(
+    settings: FourWays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise AssertionError("images were read first")
+
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(data, "load", load)
+    with pytest.raises(DataError, match=r"^--out: .* cannot be written \("):
+        run(settings, tmp_path / "file" / "folder")
+
+
 # -- names ------------------------------------------------------------------------------------
 
 
@@ -213,6 +226,23 @@ def test_names_show_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert shown_name("folder:/") == "folder:images"
     assert shown_name("digits") == "digits"
     assert FourWays("digits", "folder:a/b").slug == "digits-b"
+
+
+def test_long_names_make_legal_file_names(tmp_path: Path) -> None:
+    long, other = (f"folder:/x/{'ü' * 200}{end}" for end in "ab")
+    slug = FourWays(long, other).slug
+    (tmp_path / f"compare-{slug}").mkdir()  # file systems take 255 bytes
+    assert file_stem(long) != file_stem(other)
+    assert file_stem(long).startswith("üüü")
+    assert file_stem(f"folder:/x/{'y' * 80}") == "y" * 80
+
+
+def test_numbers_are_joined_as_in_a_sentence() -> None:
+    assert [listed(values) for values in ([5], [5, 20], [5, 20, 1_000])] == [
+        "5",
+        "5 and 20",
+        "5, 20 and 1,000",
+    ]
 
 
 def test_odd_characters_are_spelt() -> None:

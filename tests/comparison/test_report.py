@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from latent_transfer.comparison import Outcome, html_report, write_report
+from latent_transfer.comparison.report import curves
 from latent_transfer.comparison.verdict import OWN, SCRATCH, TUNED
 from latent_transfer.data import ImageSet
 from latent_transfer.errors import DataError
@@ -165,6 +166,21 @@ def test_findings_and_their_correction_are_told(outcome: Outcome) -> None:
     assert frozen == ["5", "0.0", "none", "no difference shown", "–"]
     assert any("These are 12 comparisons" in text for text in page.texts["p"])
     assert any("here 0.6 of 12" in text for text in page.texts["p"])
+
+
+def test_wide_intervals_do_not_stretch_the_axis(outcome: Outcome) -> None:
+    values = {5: [2.0, 98.0, 50.0], 20: [40.0, 41.0, 42.0]}  # a mean of 50 ± 119
+    rows = [
+        Score(method, budget, seed, value)
+        for method in outcome.results.methods
+        for budget, scores in values.items()
+        for seed, value in enumerate(scores)
+    ]
+    wide, _ = curves(replace(outcome, results=Results(tuple(rows))))
+    assert wide.axes[0].get_ylim() == (-1, 101)
+    narrow, _ = curves(made_up(outcome))
+    low, high = narrow.axes[0].get_ylim()
+    assert 20 < low < high < 60
 
 
 def test_what_was_dropped_and_equal_sets_are_noted(outcome: Outcome, page: Page) -> None:

@@ -176,5 +176,5 @@ def test_reconstruction_may_be_judged_in_feature_space() -> None:
 
 def test_a_weight_out_of_range_is_refused() -> None:
     model = feature_autoencoder(small_vgg_features((4,)), (3, 8, 8), 4, channels=(4, 8))
-    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], not at 1.5"):
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\], but is 1.5"):
         adversarial_reconstruction_loss(model, torch.rand(2, 3, 8, 8), adversarial_weight=1.5)

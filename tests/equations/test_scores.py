@@ -315,8 +315,32 @@ def test_scores_are_python_floats_and_take_float32_with_a_gradient() -> None:
 @pytest.mark.parametrize("function", SCORES)
 @pytest.mark.parametrize("labels", [torch.tensor([0, 1]), torch.tensor([[0], [1], [0]])])
 def test_scores_refuse_labels_that_do_not_fit(function: Score, labels: torch.Tensor) -> None:
-    with pytest.raises(ValueError, match=r"one an image, here \[3\]"):
+    with pytest.raises(ValueError, match=r"one label per image, here \[3\]"):
         function(torch.full((3, 2), 0.5), labels)
+
+
+@pytest.mark.parametrize("function", SCORES)
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (torch.tensor([0.0, 1.0, 0.9]), "must be integers, not torch.float32"),
+        (torch.tensor([0, 1, -1]), "classes from 0, not -1; leave out images without a label"),
+    ],
+)
+def test_scores_refuse_labels_that_are_no_classes(
+    function: Score, labels: torch.Tensor, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        function(torch.full((3, 2), 0.5), labels)
+
+
+@pytest.mark.parametrize("function", SCORES)
+def test_scores_refuse_arrays(function: Score) -> None:
+    rows, labels = torch.full((3, 2), 0.5), torch.tensor([0, 1, 0])
+    with pytest.raises(TypeError, match="must be a tensor, not ndarray"):
+        function(rows.numpy(), labels)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="labels must be a tensor, not list"):
+        function(rows, labels.tolist())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("function", SCORES)
@@ -328,7 +352,7 @@ def test_scores_refuse_a_single_class(function: Score) -> None:
 @pytest.mark.parametrize("function", [*SCORES, linear_cka])
 @pytest.mark.parametrize("shape", [(6,), (3, 2, 1), (0, 2), (3, 0)])
 def test_scores_refuse_what_is_no_matrix(function: Score, shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="must be a matrix, one row an image"):
+    with pytest.raises(ValueError, match="must be a matrix, one row per image"):
         function(torch.zeros(shape), torch.tensor([0, 1, 0]))
 
 

@@ -74,6 +74,29 @@ def test_l2_sp_pulls_to_the_start_and_is_zero_there() -> None:
         l2_sp(model, {"head": torch.zeros(1)}, strength=1.0)
 
 
+def test_l2_sp_refuses_what_would_pull_elsewhere() -> None:
+    model = nn.Linear(2, 2)
+    with pytest.raises(ValueError, match="take them with snapshot"):
+        l2_sp(model, {}, strength=1.0)
+    with pytest.raises(ValueError, match="bias is 2 in the model, but 1 at its start"):
+        l2_sp(model, {"bias": torch.zeros(1)}, strength=1.0)
+    for strengths in ((-1.0, 0.0), (1.0, -0.1), (math.nan, 0.0), (math.inf, 0.0)):
+        with pytest.raises(ValueError, match="finite and at least 0"):
+            l2_sp(model, snapshot(model), strength=strengths[0], rest_strength=strengths[1])
+
+
+@pytest.mark.parametrize("strength", [-1.0, math.nan, math.inf])
+def test_a_reversal_has_a_strength(strength: float) -> None:
+    with pytest.raises(ValueError, match="strength must be finite and at least 0"):
+        reverse_gradient(torch.zeros(2), strength)
+
+
+@pytest.mark.parametrize(("progress", "steepness"), [(-0.1, 10.0), (1.1, 10.0), (0.5, -1.0)])
+def test_a_reversal_schedule_knows_its_range(progress: float, steepness: float) -> None:
+    with pytest.raises(ValueError, match=r"progress in \[0, 1\] and a steepness of at least 0"):
+        reversal_schedule(progress, steepness)
+
+
 @pytest.mark.equation("eq-gradient-reversal")
 def test_the_gradient_is_reversed_and_the_value_is_not() -> None:
     values = torch.randn(5, dtype=torch.float64, requires_grad=True)

@@ -69,4 +69,4 @@ def test_the_linear_probe_standardises_and_generalises() -> None:
     useless = features[:, :2]
     assert 30 < linear_probe(useless[:100], labels[:100], useless[100:], labels[100:]) < 70
     with pytest.raises(ValueError, match="at least two classes"):
-        linear_probe(features, torch.zeros(200), features, labels)
+        linear_probe(features, torch.zeros_like(labels), features, labels)

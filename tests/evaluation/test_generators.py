@@ -95,5 +95,5 @@ def test_scores_refuse_features_that_do_not_fit(score: object) -> None:
     assert callable(score)
     with pytest.raises(ValueError, match="same D"):
         score(torch.rand(10, 3), torch.rand(10, 4))
-    with pytest.raises(ValueError, match="points on each side, not 10 and 1"):
+    with pytest.raises(ValueError, match="points on each side are needed, not 10 and 1"):
         score(torch.rand(10, 3), torch.rand(1, 3))

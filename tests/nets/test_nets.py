@@ -149,3 +149,30 @@ def test_long_weights_are_shortened_at_once_and_short_ones_left_as_they_are() ->
 def test_a_norm_needs_a_positive_limit(limit: float) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         limit_norms(nn.Linear(2, 2), limit)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 8), (4, 8, 8), (7, 9, 12)])
+def test_any_number_of_channels_fits(shape: Shape) -> None:
+    images = torch.rand(2, *shape)
+    for encoder in (MLPEncoder(shape, (6,), 5), ConvEncoder(shape, (4, 8), 5)):
+        assert encoder(images).shape == (2, 5)
+    for decoder in (MLPDecoder(5, (6,), shape), ConvDecoder(5, (8, 4), shape)):
+        assert decoder(torch.randn(2, 5)).shape == images.shape
+
+
+@pytest.mark.parametrize(
+    ("shape", "images", "advice"),
+    [
+        ((1, 8, 8), torch.rand(2, 3, 8, 8), r"\.grey\(\) or build the net for 3 channels"),
+        ((3, 8, 8), torch.rand(2, 1, 8, 8), r"\.rgb\(\) or build the net for 1 channels"),
+        ((4, 8, 8), torch.rand(2, 3, 8, 8), "; build the net for 3 channels"),
+        ((1, 8, 8), torch.rand(2, 1, 9, 9), r"\.resize\(8\) or build the net for 9×9"),
+        ((1, 8, 6), torch.rand(2, 1, 9, 9), r"\.resize\(\(8, 6\)\) or build the net for 9×9"),
+        ((1, 8, 8), torch.rand(1, 8, 8), r"images\[None\]"),
+        ((1, 8, 8), torch.zeros(2, 1, 8, 8, dtype=torch.uint8), "floating-point pixels in .0, 1."),
+    ],
+)
+def test_the_advice_mends_what_is_wrong(shape: Shape, images: torch.Tensor, advice: str) -> None:
+    for net in (MLPEncoder(shape, (), 2), ConvEncoder(shape, (4,), 2)):
+        with pytest.raises(ValueError, match=advice):
+            net(images)

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from latent_transfer.data import Batch, ImageSet
 from latent_transfer.errors import CheckpointError
 from latent_transfer.models import mlp_autoencoder, mlp_vae
 from latent_transfer.objectives import negative_elbo, reconstruction_loss
-from latent_transfer.training import History, fit
+from latent_transfer.training import History, cosine_schedule, fit, warm_up
 
 RUN = """
 import os, signal, sys
@@ -105,18 +106,29 @@ def train(
         evaluate = negative_elbo if hasattr(model, "posterior") else reconstruction_loss
         return evaluate(model, batch.images)  # type: ignore[arg-type, operator]
 
+    torch.manual_seed(0)
     settings = {"epochs": 2, "batch_size": 20, "progress": False, "checkpoint": path} | options
     return fit(model or mlp_vae((1, 4, 4), (8,), 2), images, loss, **settings)  # type: ignore[arg-type]
 
 
 def test_a_finished_run_is_not_run_again(path: Path, images: ImageSet) -> None:
     before = path.read_bytes()
+    torch.manual_seed(0)
     model = mlp_vae((1, 4, 4), (8,), 2)
     assert train(path, images, model).epochs == 2
     assert path.read_bytes() == before
     saved = load_file(path)
     for name, value in model.state_dict().items():
         assert torch.equal(saved[f"model.{name}"], value)
+
+
+def test_a_finished_run_says_that_nothing_was_trained(
+    path: Path, images: ImageSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(path, images)
+    assert capsys.readouterr().out == ""
+    train(path, images, progress=True)
+    assert "holds the finished run; nothing was trained" in capsys.readouterr().out
 
 
 def test_nothing_but_the_checkpoint_is_left_behind(path: Path) -> None:
@@ -180,7 +192,7 @@ def test_a_checkpoint_of_another_version_is_refused(path: Path, images: ImageSet
     with safe_open(path, framework="pt") as file:
         header = json.loads(file.metadata()["latent_transfer"])
     save_file(load_file(path), path, {"latent_transfer": json.dumps(header | {"format": 0})})
-    with pytest.raises(CheckpointError, match=r"checkpoint format 0, this version .* format 1"):
+    with pytest.raises(CheckpointError, match=r"checkpoint format 0, this version .* format 2"):
         train(path, images)
 
 
@@ -201,3 +213,184 @@ def test_a_damaged_checkpoint_is_refused(path: Path, images: ImageSet, damage: s
         path.write_bytes(kept[damage])
     with pytest.raises(CheckpointError, match=r"is damaged or no checkpoint|is no checkpoint"):
         train(path, images)
+
+
+# -- what decides a run is compared -------------------------------------------------------------
+
+
+def make(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return mlp_vae((1, 4, 4), (8,), 2)
+
+
+def run(place: Path, images: ImageSet, loss: object = negative_elbo, **options: object) -> History:
+    settings = {"epochs": 2, "batch_size": 20, "progress": False, "checkpoint": place} | options
+    model = settings.pop("model", None) or make()
+    return fit(model, images, loss, **settings)  # type: ignore[arg-type]
+
+
+def beta_loss(beta: float) -> object:
+    return lambda model, batch: negative_elbo(model, batch, beta=beta)
+
+
+def table_loss(rows: torch.Tensor) -> object:
+    def loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+        codes = model.posterior(batch.images).mean  # type: ignore[operator]
+        return (codes - rows[batch.indices]).square().mean()
+
+    return loss
+
+
+def teacher_loss(teacher: nn.Module) -> object:
+    def loss(model: nn.Module, batch: Batch) -> torch.Tensor:
+        return (model.posterior(batch.images).mean - teacher(batch.images)).square().mean()  # type: ignore[operator]
+
+    return loss
+
+
+def net(seed: int) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        ({"loss": beta_loss(1.0)}, {"loss": beta_loss(0.0)}, r"another loss \(its beta differs\)"),
+        (
+            {"loss": partial(negative_elbo, beta=1.0)},
+            {"loss": partial(negative_elbo, beta=0.0)},
+            "another loss",
+        ),
+        (
+            {"loss": lambda model, batch: negative_elbo(model, batch, beta=1.0)},
+            {"loss": lambda model, batch: negative_elbo(model, batch, beta=0.5)},
+            "another loss",
+        ),
+        (
+            {"loss": table_loss(torch.zeros(50, 2))},
+            {"loss": table_loss(torch.ones(50, 2))},
+            r"another loss \(its rows differs\)",
+        ),
+        (
+            {"loss": teacher_loss(net(0))},
+            {"loss": teacher_loss(net(1))},
+            r"another loss \(its teacher differs\)",
+        ),
+        ({"schedule": cosine_schedule}, {}, "another schedule"),
+        ({"schedule": partial(warm_up, until=0.5)}, {"schedule": partial(warm_up, until=0.4)},
+         "another schedule"),
+        ({"transform": torch.flip}, {"transform": torch.roll}, "another transform"),
+        ({}, {"model": "other start"}, "other starting weights"),
+        ({"validation": "yes"}, {}, "validation="),
+        ({"clip": 1.0}, {"clip": 2.0}, "clip=1.0, not 2.0"),
+        ({"optimizer": torch.optim.SGD}, {"optimizer": torch.optim.Adam}, "optimizer='SGD'"),
+        (
+            {"optimizer": partial(torch.optim.Adam, betas=(0.9, 0.99))},
+            {"optimizer": partial(torch.optim.Adam, betas=(0.5, 0.99))},
+            "options=",
+        ),
+        ({"model": "frozen"}, {}, "other frozen parts in epoch 1"),
+        ({"about": {"source": "digits"}}, {"about": {"source": "glyphs"}}, "about="),
+    ],
+)  # fmt: skip
+def test_a_run_that_is_decided_otherwise_is_refused(
+    tmp_path: Path,
+    images: ImageSet,
+    first: dict[str, object],
+    second: dict[str, object],
+    message: str,
+) -> None:
+    def made(options: dict[str, object]) -> dict[str, object]:
+        options = dict(options)
+        if "transform" in options:
+            dims = {"dims": (-1,)} if options["transform"] is torch.flip else {"shifts": 1}
+            options["transform"] = partial(options["transform"], **dims)  # type: ignore[arg-type]
+        if options.get("validation"):
+            options["validation"] = images
+        if options.get("model") == "other start":
+            options["model"] = make(1)
+        if options.get("model") == "frozen":
+            options["model"] = make()
+            options["model"].encoder.requires_grad_(False)  # type: ignore[attr-defined]
+        return options
+
+    place = tmp_path / "run"
+    run(place, images, **made(first))
+    assert run(place, images, **made(first)).epochs == 2  # the same call reads what is there
+    with pytest.raises(CheckpointError, match=message):
+        run(place, images, **made(second))
+
+
+def test_what_a_loss_counts_is_its_state(tmp_path: Path, images: ImageSet) -> None:
+    steps: list[int] = []
+
+    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        steps.append(len(steps))
+        if len(steps) == 5:
+            raise KeyboardInterrupt
+        return negative_elbo(model, batch)  # type: ignore[arg-type]
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", images, loss)
+    resumed, straight = make(), make()
+    run(tmp_path / "run", images, loss, model=resumed)
+    run(None, images, model=straight)  # type: ignore[arg-type]
+    for name, value in straight.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value)
+
+
+def test_an_interrupted_model_may_go_on_itself(tmp_path: Path, images: ImageSet) -> None:
+    model, straight, calls = make(), make(), []
+
+    def once(model: nn.Module) -> None:
+        calls.append(1)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", images, model=model, after_step=once)
+    run(tmp_path / "run", images, model=model, after_step=once)
+    run(None, images, model=straight)  # type: ignore[arg-type]
+    for name, value in straight.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value)
+
+
+def test_early_stopping_resumes_with_its_best_weights(tmp_path: Path, images: ImageSet) -> None:
+    options = {"epochs": 30, "validation": images, "patience": 2, "learning_rate": 0.3}
+    straight, halted, resumed = make(), make(), make()
+    history = run(None, images, model=straight, **options)  # type: ignore[arg-type]
+    assert history.best_epoch + 2 == history.epochs < 30
+
+    def stop(model: nn.Module, history_so_far: History) -> None:
+        if history_so_far.epochs == history.epochs:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", images, model=halted, after_epoch=stop, **options)
+    assert run(tmp_path / "run", images, model=resumed, **options) == history
+    assert run(tmp_path / "run", images, **options) == history  # and is not run again
+    for name, value in straight.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value)
+
+
+def test_a_link_stays_a_link_and_a_home_is_found(
+    tmp_path: Path, images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "run"
+    link.symlink_to(tmp_path / "there" / "run")
+    run("~/run", images)  # type: ignore[arg-type]
+    assert link.is_symlink()
+    assert (tmp_path / "there" / "run").stat().st_size > 0
+
+
+def test_a_place_that_cannot_be_written_is_found_out_first(
+    tmp_path: Path, images: ImageSet
+) -> None:
+    (tmp_path / "file").write_text("")
+    steps: list[int] = []
+    with pytest.raises(OSError):  # noqa: PT011 (NotADirectoryError or FileExistsError)
+        run(tmp_path / "file" / "run", images, after_step=lambda model: steps.append(1))
+    assert not steps

@@ -103,7 +103,7 @@ def test_a_killed_run_ends_with_the_same_bits(digits: ImageSet, tmp_path: Path) 
     path = tmp_path / "gan.safetensors"
     with pytest.raises(KeyboardInterrupt):
         fit_gan(cut, digits, epochs=3, checkpoint=path, before_epoch=stop, progress=False)
-    again = _gan(5)
+    again = _gan()
     fit_gan(again, digits, epochs=3, checkpoint=path, progress=False)
     expected = whole.state_dict()
     assert all(torch.equal(value, expected[name]) for name, value in again.state_dict().items())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from latent_transfer.data import Batch, ImageSet
@@ -114,6 +116,17 @@ def test_validation_is_recorded_and_changes_nothing(images: ImageSet) -> None:
     assert len(history.validation["loss"]) == 3
 
 
+def test_validation_judges_the_finished_objective_in_evaluation_mode(images: ImageSet) -> None:
+    seen: list[tuple[bool, float]] = []
+
+    def spy(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        seen.append((model.training, batch.progress))
+        return elbo_loss(model, batch)
+
+    train(make_model(), images, loss=spy, epochs=1, batch_size=50, validation=images)
+    assert seen == [(True, 0.0), (False, 1.0)]
+
+
 def test_validation_repeats_its_noise(images: ImageSet) -> None:
     history = train(make_model(), images, validation=images, learning_rate=1e-30)
     assert len(set(history.validation["loss"])) == 1
@@ -191,14 +204,31 @@ def test_divergence_names_epoch_batch_and_term(images: ImageSet, term: str) -> N
     assert (caught.value.epoch, caught.value.batch, caught.value.term) == (2, 1, term)
 
 
+def test_a_validation_loss_that_is_not_finite_is_told(images: ImageSet) -> None:
+    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        terms = elbo_loss(model, batch)
+        return terms if model.training else terms | {"kl": terms["kl"] / 0}
+
+    with pytest.raises(TrainingDiverged, match="epoch 1, batch 1: 'validation kl' became inf"):
+        train(make_model(), images, loss=loss, validation=images)
+
+
 def test_divergence_leaves_the_last_good_checkpoint(images: ImageSet, tmp_path: Path) -> None:
     path, model = tmp_path / "run.safetensors", make_model()
+    broken = [True]
+
+    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
+        terms = elbo_loss(model, batch)
+        return {"loss": terms["loss"] * (math.nan if broken[0] and batch.progress > 0.5 else 1)}
+
     with pytest.raises(TrainingDiverged):
-        train(model, images, loss=_breaks_at(5, "loss"), checkpoint=path)
-    resumed, straight = make_model(), make_model()
-    train(resumed, images, checkpoint=path)
-    train(straight, images)
-    assert torch.equal(weights(resumed), weights(straight))
+        train(model, images, loss=loss, checkpoint=path)
+    broken[0] = False
+    with pytest.raises(CheckpointError, match=r"a run with another loss \(its broken differs\)"):
+        train(make_model(), images, loss=loss, checkpoint=path)
+    broken[0] = True
+    with pytest.raises(TrainingDiverged, match="epoch 2, batch 3"):
+        train(make_model(), images, loss=loss, checkpoint=path)
 
 
 def test_weights_spoilt_by_the_last_step_are_not_saved(images: ImageSet, tmp_path: Path) -> None:
@@ -210,7 +240,8 @@ def test_weights_spoilt_by_the_last_step_are_not_saved(images: ImageSet, tmp_pat
 
     with pytest.raises(TrainingDiverged, match="'weights'"):
         train(make_model(), images, loss=gradient_blows_up, batch_size=50, checkpoint=path)
-    assert not path.exists()
+    saved = json.loads(safe_open(path, "pt").metadata()["latent_transfer"])
+    assert saved["history"]["training"] == {}  # the start, and nothing that was spoilt
 
 
 @pytest.mark.parametrize(
@@ -219,7 +250,12 @@ def test_weights_spoilt_by_the_last_step_are_not_saved(images: ImageSet, tmp_pat
         ({"epochs": 0}, "epochs must be positive, not 0"),
         ({"batch_size": -1}, "batch_size must be positive, not -1"),
         ({"learning_rate": math.nan}, "learning_rate must be positive, not nan"),
-        ({"precision": "float16"}, "precision must be float32 or bfloat16, not 'float16'"),
+        ({"precision": "float8"}, "precision must be float32, bfloat16 or float16, not 'float8'"),
+        ({"precision": "float16"}, "float16 needs CUDA; on cpu use float32 or bfloat16"),
+        ({"clip": 0.0}, "clip must be positive, not 0"),
+        ({"epochs": 1.5}, "epochs must be a whole number, not 1.5"),
+        ({"drop_last": True, "batch_size": 51}, "drop_last leaves no batch"),
+        ({"patience": 2}, "patience needs a validation set"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(

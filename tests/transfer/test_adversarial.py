@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 import torch
 
@@ -12,6 +15,7 @@ from latent_transfer.transfer import (
     DomainAdversarial,
     domain_adversarial_loss,
     join_domains,
+    mix,
     reversal_schedule,
 )
 
@@ -39,6 +43,44 @@ def test_target_labels_do_not_survive() -> None:
     assert joined.classes == ("a", "b", "c", "target")
     with pytest.raises(ValueError, match="one shape"):
         join_domains(make_set(6, 3), make_set(4, 2, size=5))
+
+
+def test_joined_domains_keep_their_images_in_order() -> None:
+    source, target = make_set(6, 3), make_set(4, 2)
+    joined = join_domains(source, target)
+    assert torch.equal(joined.images[:6], source.images)
+    assert torch.equal(joined.images[6:], target.images)
+
+
+@pytest.mark.parametrize("together", [join_domains, partial(mix, share=0.5)])
+def test_domains_are_sets_of_images(together: Callable[[ImageSet, ImageSet], ImageSet]) -> None:
+    images = make_set(6, 3)
+    with pytest.raises(TypeError, match="must be ImageSets, not Tensor"):
+        together(images, images.pixels())  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="need images of one shape"):
+        together(images, make_set(2, 2, size=5))
+
+
+def test_a_domain_adversarial_model_answers_like_its_classifier(model: DomainAdversarial) -> None:
+    images = torch.rand(3, 1, 4, 4)
+    assert torch.equal(model(images), model.classifier(images))
+
+
+def test_a_pair_of_images_and_labels_is_a_batch_too(model: DomainAdversarial) -> None:
+    pair = torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 2, 3])
+    terms = domain_adversarial_loss(model, pair)  # type: ignore[arg-type]
+    assert terms["loss"].item() == domain_adversarial_loss(model, Batch(*pair))["loss"].item()
+    with pytest.raises(ValueError, match="needs labels"):
+        domain_adversarial_loss(model, pair[0])  # type: ignore[arg-type]
+
+
+def test_the_domain_term_is_the_cross_entropy_of_the_domains(model: DomainAdversarial) -> None:
+    images, labels = torch.rand(4, 1, 4, 4), torch.tensor([0, 1, 3, 3])
+    logits = model.domain_head(model.classifier.features(images)).squeeze(-1)
+    target = torch.distributions.Bernoulli(logits=logits)
+    expected = -target.log_prob(torch.tensor([0.0, 0.0, 1.0, 1.0])).mean()
+    found = domain_adversarial_loss(model, Batch(images, labels, 0.5))["domains"]
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_encoder_climbs_what_the_domain_head_descends(model: DomainAdversarial) -> None:

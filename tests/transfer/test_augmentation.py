@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from latent_transfer._random import seeded
@@ -22,6 +23,18 @@ def test_a_batch_gets_as_many_draws_as_groups() -> None:
         changed = flips_and_crops(8, groups=5)(batch)
     assert len(changed.flatten(1).unique(dim=0)) == 5
     assert torch.equal(changed[0], changed[7])
+
+
+@pytest.mark.parametrize("settings", [{"margin": -1}, {"groups": 0}, {"size": 0}])
+def test_impossible_settings_are_refused(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="size and groups of at least 1 and a margin of at least"):
+        flips_and_crops(**{"size": 8, **settings})
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 8, 9), (1, 8, 8), (0, 1, 8, 8), (2, 1, 9, 9)])
+def test_images_of_another_size_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"batches of 8×8 images, B×C×H×W, not a tensor of shape"):
+        flips_and_crops(8)(torch.rand(shape))
 
 
 def test_flips_alone_mirror() -> None:

@@ -107,6 +107,30 @@ def test_shared_parameters_are_found() -> None:
         initialise_from(source, target)
 
 
+def test_what_cannot_be_meant_is_refused() -> None:
+    source, target = (mlp_vae((1, 4, 4), (8,), 2) for _ in range(2))
+    with pytest.raises(TypeError, match=r"such as \('encoder',\), not a string"):
+        initialise_from(source, target, "encoder")
+    with pytest.raises(TypeError, match="must be modules, not OrderedDict"):
+        initialise_from(source.state_dict(), target)  # type: ignore[arg-type]
+    torch.nn.init.constant_(source.decoder.layers[0].bias, torch.nan)  # type: ignore[index, union-attr]
+    before = tensors(target)
+    with pytest.raises(
+        ValueError, match=r"decoder\.layers\.0\.bias of the source VAE is not finite"
+    ):
+        initialise_from(source, target)
+    assert all(torch.equal(value, before[name]) for name, value in target.state_dict().items())
+    assert initialise_from(source, target, ["encoder"]).copied  # the broken part stays behind
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+@pytest.mark.parametrize(("old", "new"), [(2, 3), (3, 2), (1, 4)])
+def test_other_numbers_of_channels_are_not_adapted(layer: type, old: int, new: int) -> None:
+    source, target = (nn.ModuleDict({"a": layer(n, 5, 3)}) for n in (old, new))
+    report = initialise_from(source, target, adapt_channels=True)
+    assert (report.adapted, list(report.skipped)) == ({}, ["a.weight"])
+
+
 def test_nothing_in_common_is_an_error() -> None:
     source = mlp_autoencoder((1, 4, 4), (8,), 2)
     with pytest.raises(ValueError, match="No tensor of Autoencoder fits one of Classifier"):

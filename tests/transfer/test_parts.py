@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
+from latent_transfer.data import ImageSet
 from latent_transfer.models import Classifier, mlp_vae, sparse_autoencoder
 from latent_transfer.nets import ConvEncoder, MLPEncoder
+from latent_transfer.objectives import classification_loss
+from latent_transfer.training import fit
 from latent_transfer.transfer import (
     freeze,
     layers,
     parameter_groups,
+    scale_and_shift,
     snapshot,
     unfreeze,
     unfreeze_schedule,
@@ -102,13 +108,57 @@ def test_a_schedule_without_sense_is_refused(model: Classifier) -> None:
         unfreeze_schedule("decoder")(model, 0.0)
 
 
-def test_frozen_layers_get_no_group(model: Classifier) -> None:
-    freeze(model, "encoder.layers.0")
+def test_groups_slow_down_from_the_output_to_the_input(model: Classifier) -> None:
     groups = parameter_groups(model, 0.1, decay=0.5)
-    assert [group["lr"] for group in groups] == [0.1, 0.05, 0.025]
-    assert groups[0]["params"][0] is model.head[0].weight
-    with pytest.raises(ValueError, match="decay must lie above 0"):
-        parameter_groups(model, 0.1, decay=0.0)
+    assert [group["lr"] for group in groups] == [0.1, 0.05, 0.025, 0.0125]
+    for group, layer in zip(groups, reversed(LAYERS), strict=True):
+        expected = list(model.get_submodule(layer).parameters())
+        assert all(a is b for a, b in zip(group["params"], expected, strict=True))
+
+
+def test_frozen_layers_have_groups_and_train_once_they_thaw(model: Classifier) -> None:
+    freeze(model, "encoder")
+    groups = parameter_groups(model, 0.1, decay=0.5)
+    assert [group["lr"] for group in groups] == [0.1, 0.05, 0.025, 0.0125]
+    before, after_one = snapshot(model), {}
+    images = ImageSet.from_pixels(torch.rand(12, 1, 4, 4), torch.arange(12) % 3, "abc")
+    thaw = unfreeze_schedule("head", "encoder")
+
+    def before_epoch(model: nn.Module, progress: float) -> None:
+        if progress == 0.5:
+            after_one.update(snapshot(model))
+        thaw(model, progress)
+
+    fit(
+        model,
+        images,
+        classification_loss,
+        epochs=2,
+        batch_size=6,
+        groups=groups,
+        before_epoch=before_epoch,
+        progress=False,
+    )
+    for name, start in before.items():
+        assert torch.equal(after_one[name], start) == name.startswith("encoder")
+    assert all(not torch.equal(value, before[name]) for name, value in snapshot(model).items())
+
+
+@pytest.mark.parametrize(("rate", "decay"), [(0.1, 0.0), (0.1, 1.5), (0.1, math.nan), (0.0, 1.0)])
+def test_groups_without_sense_are_refused(model: Classifier, rate: float, decay: float) -> None:
+    with pytest.raises(ValueError, match=r"(decay|learning_rate) must be"):
+        parameter_groups(model, rate, decay=decay)
+
+
+def test_only_scales_and_shifts_are_tuned() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.GroupNorm(1, 2), nn.BatchNorm2d(2, affine=False))
+    assert scale_and_shift(model) is model
+    assert [name for name, p in model.named_parameters() if p.requires_grad] == [
+        "1.weight",
+        "1.bias",
+    ]
+    with pytest.raises(ValueError, match="0 has no normalisation to tune"):
+        scale_and_shift(model, "0")
 
 
 def test_every_parameter_of_a_vae_is_in_one_group() -> None:

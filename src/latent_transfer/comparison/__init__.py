@@ -1,7 +1,8 @@
 """Whole experiments behind the command line: data in, a report and its numbers out."""
 
-from latent_transfer.comparison.four_ways import FourWays, Outcome, compare_four_ways
+from latent_transfer.comparison.four_ways import Outcome, compare_four_ways
 from latent_transfer.comparison.report import html_report, write_report
+from latent_transfer.comparison.settings import FourWays
 from latent_transfer.comparison.verdict import Difference, differences, verdict
 
 __all__ = [

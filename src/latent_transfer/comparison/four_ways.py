@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import json
 import sys
-import unicodedata
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from latent_transfer import __version__, data
-from latent_transfer._files import naming_the_place, write_atomically
+from latent_transfer._files import expanded, naming_the_place, probe, write_atomically
+from latent_transfer.comparison.settings import DEFAULT_LABELS, FourWays
 from latent_transfer.comparison.verdict import (
     FROZEN,
     OWN,
@@ -29,83 +29,16 @@ from latent_transfer.comparison.verdict import (
     differences,
     verdict,
 )
+from latent_transfer.comparison.wording import FOLDER, printable, shown_name
 from latent_transfer.data import Data, ImageSet
 from latent_transfer.errors import CheckpointError, DataError
 from latent_transfer.models import Autoencoder
+from latent_transfer.session import find_device
 from latent_transfer.transfer import Recipe, Results, Task, compare
 from latent_transfer.transfer.comparison import Method
 
-FOLDER = "folder:"
-DEFAULT_LABELS = (5, 20, 100)
-
 #: Each autoencoder is trained once, from this seed.
 PRETRAINING_SEED = 0
-
-#: Side of the smallest image that the four convolutions of the recipe can halve.
-SMALLEST = 9
-
-
-@dataclass(frozen=True)
-class FourWays:
-    """What is compared, and how; the same settings and data give the same scores.
-
-    Attributes:
-        source: A name that :func:`latent_transfer.data.load` knows, or ``folder:PATH``.
-        target: The same.
-        labels: Budgets, labelled images of each class; none: those of 5, 20 and 100 that fit the
-            smallest class.
-        seeds: Draws of labelled images, at least 2.
-        size: Side in pixels to which all images are brought.
-        pretraining_steps: Gradient steps of each autoencoder, rounded up to whole passes.
-        steps: Gradient steps of each classifier, rounded up to whole passes.
-        augment: Whether the classifiers see flipped and moved images.
-
-    Raises:
-        ValueError: If a setting makes no sense; the message names it as on the command line.
-    """
-
-    source: str
-    target: str
-    labels: tuple[int, ...] | None = None
-    seeds: int = 5
-    size: int = 32
-    pretraining_steps: int = 1_000
-    steps: int = 300
-    augment: bool = True
-
-    def __post_init__(self) -> None:
-        if self.labels is not None and not (self.labels and min(self.labels) >= 1):
-            raise ValueError("--labels needs one or more numbers, each at least 1.")
-        if self.seeds < 2:
-            raise ValueError(
-                f"--seeds must be at least 2, not {self.seeds}: one gives no interval."
-            )
-        if self.size < SMALLEST:
-            raise ValueError(
-                f"--size must be at least {SMALLEST} pixels, not {self.size}: "
-                "the net halves an image four times."
-            )
-        for option, value in (
-            ("--pretraining-steps", self.pretraining_steps),
-            ("--steps", self.steps),
-        ):
-            if value < 1:
-                raise ValueError(f"{option} must be at least 1, not {value}.")
-
-    @property
-    def slug(self) -> str:
-        """Both names as part of a file name."""
-        names = (shown_name(name).removeprefix(FOLDER) for name in (self.source, self.target))
-        return "-".join(names)
-
-    def recipe(self, channels: int) -> Recipe:
-        """Net and training for images with that many channels."""
-        return Recipe(
-            shape=(channels, self.size, self.size),
-            pretraining_steps=self.pretraining_steps,
-            steps=self.steps,
-            augment=self.augment,
-        )
 
 
 @dataclass(frozen=True)
@@ -151,36 +84,44 @@ class Outcome:
 
 
 def compare_four_ways(
-    settings: FourWays, out: Path, *, root: Path | None = None, progress: bool = True
+    settings: FourWays, out: str | Path, *, root: Path | None = None, progress: bool = True
 ) -> Outcome:
-    """Run the comparison, or go on with it where it was stopped.
+    """Run the comparison, or resume it where it was stopped.
 
-    Everything that is needed to go on lies in ``out/checkpoints``: both autoencoders, saved after
+    Everything that is needed to resume lies in ``out/checkpoints``: both autoencoders, saved after
     every pass over the images, and each score. On a CPU, a run that was killed and started again
     ends with the same numbers as one that was not.
 
     Args:
         settings: What to compare.
         out: Folder of this comparison, made if missing.
-        root: The data root, as for :func:`latent_transfer.data.load`.
+        root: Data root, as for :func:`latent_transfer.data.load`.
         progress: Whether to show what is being done.
 
     Raises:
         CheckpointError: If ``out`` holds a comparison of other data or settings.
         DataError: If images or ``out`` cannot be read or written.
         ValueError: If names, classes and budgets do not fit together.
+
+    Example:
+        It takes minutes, so that it does not run with the other examples.
+
+        >>> from latent_transfer.comparison import FourWays, compare_four_ways, write_report
+        >>> settings = FourWays("digits", "folder:pets")
+        >>> outcome = compare_four_ways(settings, "pets-report")  # doctest: +SKIP
+        >>> report, numbers = write_report(outcome, "pets-report")  # doctest: +SKIP
     """
-    if out.exists() and not out.is_dir():
-        raise DataError(f"--out {out} is a file; name a folder.")
+    out = expanded(out)
+    probe(out)
     target = _load("--target", settings.target, settings.size, root)
     budgets, dropped = choose_budgets(settings.labels, target.train, target.name)
     source = _load("--source", settings.source, settings.size, root)
     recipe = settings.recipe(target.train.shape[0])
     source, target = (_conform(loaded, recipe) for loaded in (source, target))
     environment = _environment()
-    described = _described(recipe, source, target) | environment
+    decisive = _decisive(recipe, source, target) | environment
     with naming_the_place(out):
-        kept = _claim(out, described)
+        kept = _claim(out, decisive)
         results = compare(
             _methods(recipe, source, target, kept, progress),
             target.train,
@@ -188,7 +129,7 @@ def compare_four_ways(
             budgets=budgets,
             seeds=range(settings.seeds),
             record=kept / "scores.json",
-            settings=described,
+            settings=decisive,
             progress=progress,
         )
     return Outcome(settings, recipe, source, target, budgets, dropped, results, environment)
@@ -197,7 +138,7 @@ def compare_four_ways(
 def choose_budgets(
     labels: tuple[int, ...] | None, train: ImageSet, name: str
 ) -> tuple[list[int], list[int]]:
-    """The budgets that the smallest class allows, ascending, and the default ones it does not.
+    """Return the budgets that the smallest class allows, and the default ones it does not.
 
     Args:
         labels: Budgets asked for; none: the default ones.
@@ -207,6 +148,13 @@ def choose_budgets(
     Raises:
         ValueError: If there is one class only, if a class has fewer training images than a budget
             asked for, or fewer than each default one.
+
+    Example:
+        >>> from latent_transfer.comparison.four_ways import choose_budgets
+        >>> images = torch.zeros(60, 1, 8, 8, dtype=torch.uint8)
+        >>> pets = ImageSet(images, torch.arange(60) % 2, ("cat", "dog"))
+        >>> choose_budgets(None, pets, "pets")
+        ([5, 20], [100])
     """
     counts = train.counts()
     if len(counts) < 2:
@@ -227,22 +175,6 @@ def choose_budgets(
     return fitting, [budget for budget in wanted if budget not in fitting]
 
 
-def shown_name(name: str) -> str:
-    """The name of a data set without the path to it, which is nobody else's business."""
-    if not name.startswith(FOLDER):
-        return name
-    path = Path(name[len(FOLDER) :]).expanduser().resolve()
-    return FOLDER + printable(path.name or "images")
-
-
-def printable(text: str) -> str:
-    """The text with control characters and undecodable bytes spelt as Python spells them."""
-    odd = ("Cc", "Cs")
-    return "".join(
-        c.encode("unicode_escape").decode() if unicodedata.category(c) in odd else c for c in text
-    )
-
-
 def _load(option: str, name: str, size: int, root: Path | None) -> Data:
     try:
         loaded = data.load(name, root, size=size if name.startswith(FOLDER) else None)
@@ -259,7 +191,7 @@ def _renamed(loaded: Data, name: str, classes: tuple[str, ...]) -> Data:
 
 
 def _conform(loaded: Data, recipe: Recipe) -> Data:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = find_device()
     train, test = (
         images.conform(recipe.shape).to(device) for images in (loaded.train, loaded.test)
     )
@@ -267,39 +199,40 @@ def _conform(loaded: Data, recipe: Recipe) -> Data:
 
 
 def _environment() -> dict[str, str]:
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
-    libraries = {name: version(name) for name in ("torch", "torchvision", "numpy")}
-    return {"device": device, "latent-transfer": __version__, **libraries}
+    device = find_device()
+    name = torch.cuda.get_device_name() if device.type == "cuda" else str(device)
+    libraries = {library: version(library) for library in ("torch", "torchvision", "numpy")}
+    return {"device": name, "latent-transfer": __version__, **libraries}
 
 
-def _described(recipe: Recipe, source: Data, target: Data) -> dict[str, object]:
-    """What must be the same for a stopped comparison to go on."""
+def _decisive(recipe: Recipe, source: Data, target: Data) -> dict[str, object]:
+    """What must be the same for a stopped comparison to be resumed."""
     return {
         "source": source.name,
         "source images": source.train.fingerprint(),
         "target": target.name,
         "target images": [target.train.fingerprint(), target.test.fingerprint()],
-        **asdict(recipe),
+        **recipe.described(),
     }
 
 
-def _claim(out: Path, described: Mapping[str, object]) -> Path:
-    """The folder to go on from, after checking that what lies there belongs to this comparison."""
+def _claim(out: Path, decisive: Mapping[str, object]) -> Path:
+    """The folder to resume from, after a check that what lies there belongs to this comparison."""
     folder = out / "checkpoints"
     place = folder / "settings.json"
-    present = json.loads(json.dumps(described))
+    present = json.loads(json.dumps(decisive))
     try:
         saved = dict(json.loads(place.read_text(encoding="utf-8"))) if place.exists() else present
     except (ValueError, TypeError):
-        raise CheckpointError(f"{place} is damaged; delete {folder} to start afresh.") from None
+        raise CheckpointError(f"{place} is damaged; delete {folder} to start again.") from None
     for name in present:
         if saved.get(name) != present[name]:
             raise CheckpointError(
                 f"--out {out} holds a comparison with other settings: {name} is "
                 f"{saved.get(name)} there and {present[name]} here; name another folder, "
-                f"or delete {folder} to start afresh."
+                f"or delete {folder} to start again."
             )
-    write_atomically(place, json.dumps(described, indent=1, ensure_ascii=False).encode())
+    write_atomically(place, json.dumps(decisive, indent=1, ensure_ascii=False).encode())
     return folder
 
 

@@ -1,34 +1,33 @@
-"""One HTML file that shows a comparison: no script, nothing fetched, every figure inside."""
+"""One HTML file that shows a comparison: no script, nothing fetched, every picture inside.
+
+The page is ``templates/report.html.j2``; this module computes what the template shows.
+"""
 
 from __future__ import annotations
 
 import base64
 import io
-import shlex
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from xml.etree import ElementTree
-from xml.etree.ElementTree import Element
 
 import torch
+from matplotlib.figure import Figure
 
-from latent_transfer._files import write_atomically
+from latent_transfer._files import expanded, write_atomically
+from latent_transfer._templates import render
 from latent_transfer.comparison.four_ways import PRETRAINING_SEED, Outcome
 from latent_transfer.comparison.results import as_json
-from latent_transfer.comparison.style import STYLE
-from latent_transfer.comparison.verdict import (
-    FROZEN,
-    OWN,
-    SCRATCH,
-    TUNED,
-    points,
-    spelt,
-)
+from latent_transfer.comparison.settings import command, options
+from latent_transfer.comparison.verdict import FROZEN, OWN, SCRATCH, TUNED, points, spelt
+from latent_transfer.comparison.wording import listed
 from latent_transfer.data import Data, ImageSet
 from latent_transfer.errors import DataError
 from latent_transfer.evaluation import Estimate
 from latent_transfer.figures import label_efficiency
-from latent_transfer.markup import Child, element, table
+from latent_transfer.records import Grid
+
+REPORT, NUMBERS = "report.html", "results.json"
 
 #: Classes that the samples show at most, and images of each.
 CLASSES_SHOWN, SAMPLES = 20, 8
@@ -38,31 +37,25 @@ GAP = 2
 
 FINDINGS = {"helped": "helped", "hurt": "hurt", "undecided": "no difference shown"}
 
-PAIRING = (
-    "All methods were given the same labelled images in each draw, so they are compared draw by "
-    "draw: what a lucky draw does to both cancels. These intervals decide; whether the bars in "
-    "the figure overlap does not."
-)
-DIFFERENCES_CAPTION = (
-    "Differences of balanced test error in percentage points; below zero, the first is better"
-)
-DIFFERENCES_HEADER = (
-    "Comparison",
-    "Labels of each class",
-    "Mean",
-    "95 % interval",
-    "Finding",
-    "Holds after correction",
-)
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file as base64, and what it shows in words."""
+
+    base64: str
+    alt: str
 
 
-def write_report(outcome: Outcome, out: Path) -> tuple[Path, Path]:
-    """Write ``report.html`` and ``results.json`` into a folder; returns both places.
+def write_report(outcome: Outcome, out: str | Path) -> tuple[Path, Path]:
+    """Write ``report.html`` and ``results.json`` into a folder.
+
+    Returns:
+        Both places.
 
     Raises:
         DataError: If one cannot be written.
     """
-    report, results = out / "report.html", out / "results.json"
+    report, results = (expanded(out) / name for name in (REPORT, NUMBERS))
     for place, content in ((report, html_report(outcome)), (results, as_json(outcome))):
         try:
             write_atomically(place, content.encode())
@@ -74,149 +67,37 @@ def write_report(outcome: Outcome, out: Path) -> tuple[Path, Path]:
 
 
 def html_report(outcome: Outcome) -> str:
-    """The report as one HTML page."""
-    title = f"Transfer from {outcome.source.name} to {outcome.target.name}"
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        element("meta", name="color-scheme", content="light dark"),
-        element("title", title),
-        element("style", STYLE),
-    )
-    main = element(
-        "main",
-        element("h1", title),
-        *_verdict_section(outcome),
-        *_curves_section(outcome),
-        *_differences_section(outcome),
-        *_trust_section(outcome),
-        *_images_section(outcome),
-        *_settings_section(outcome),
-    )
-    page = element("html", head, element("body", main), lang="en")
-    return "<!DOCTYPE html>\n" + ElementTree.tostring(page, encoding="unicode", method="html")
-
-
-# -- sections ---------------------------------------------------------------------------------
-
-
-def _verdict_section(outcome: Outcome) -> list[Element]:
-    section = [
-        element("h2", "Verdict"),
-        element("p", outcome.verdict, class_="verdict"),
-    ]
-    if outcome.same_images:
-        text = (
-            "Note: source and target are the same training images, so both autoencoders are the "
-            "same, and nothing was carried over from elsewhere."
-        )
-        section.append(element("p", text, class_="note"))
-    if outcome.dropped:
-        text = (
-            f"Note: {_listed(outcome.dropped)} labelled images of each class were not tried: the "
-            f"smallest class has {min(outcome.target.train.counts().values()):,} training images."
-        )
-        section.append(element("p", text, class_="note"))
-    return section
-
-
-def _curves_section(outcome: Outcome) -> list[Element]:
-    results, seeds = outcome.results, outcome.settings.seeds
-    rows = [
-        [method, *(_mean_and_interval(outcome, method, budget) for budget in results.budgets)]
-        for method in results.methods
-    ]
-    return [
-        element("h2", "Test error against labels"),
-        element(
-            "figure",
-            _curves(outcome),
-            element("figcaption", f"Means over {seeds} draws of labels, with 95 % intervals."),
-        ),
-        table(
-            f"Balanced test error in %, mean of {seeds} draws (95 % interval)",
-            ["Start of the encoder", *(_labels(budget) for budget in results.budgets)],
-            rows,
-        ),
-        element("ul", *(element("li", element("b", n), f": {t}") for n, t in _ways(outcome))),
-    ]
-
-
-def _differences_section(outcome: Outcome) -> list[Element]:
-    found = outcome.differences
-    rows = [
-        [
-            f"{row.method} against {row.baseline}",
-            f"{row.budget:,}",
-            points(row.mean),
-            spelt(row.interval),
-            FINDINGS[row.finding],
-            "–" if row.finding == "undecided" else "yes" if row.corrected else "no",
-        ]
-        for row in found
-    ]
-    correction = (
-        f"These are {len(found)} comparisons, all of them fixed before the first score. If nothing "
-        "differed at all, about one 95 % interval in twenty would still exclude zero, here "
-        f"{0.05 * len(found):.1f} of {len(found)}. The last column says which findings stay when "
-        "the intervals are widened so that all hold together with 95 % (Bonferroni)."
-    )
-    return [
-        element("h2", "Differences"),
-        element("p", PAIRING),
-        table(DIFFERENCES_CAPTION, DIFFERENCES_HEADER, rows),
-        element("p", correction),
-    ]
-
-
-def _trust_section(outcome: Outcome) -> list[Element]:
-    counts = outcome.target.test.counts()
-    least = min(counts, key=lambda name: counts[name])
-    weight = 100 / (len(counts) * counts[least])
-    sentences = [
-        "The score is the balanced error: the share of wrong answers in each class, averaged over "
-        "the classes, so that a frequent class counts no more than a rare one.",
-        f"The intervals cover the draw of labelled images and the randomness of training, over "
-        f"{outcome.settings.seeds} seeds. They do not cover the choice of test images: there are "
-        f"{len(outcome.target.test):,}, and one of the {counts[least]:,} in class “{least}” weighs "
-        f"{weight:.2g} points. Nor do they cover pre-training: each autoencoder was trained once.",
-        "Student’s interval assumes that differences spread about evenly on both sides; with few "
-        "seeds this cannot be checked.",
-        "All four ways use one net, one schedule and the same learning rates, none tuned, and "
-        "nothing was chosen by test error. Another net or a longer training may decide otherwise.",
-    ]
-    return [
-        element("h2", "How far to trust this"),
-        element("ul", *(element("li", sentence) for sentence in sentences)),
-    ]
-
-
-def _images_section(outcome: Outcome) -> list[Element]:
+    """Return the report as one HTML page."""
     channels, height, width = outcome.recipe.shape
-    kind = "grey" if channels == 1 else "colour"
-    return [
-        element("h2", "Images"),
-        element("p", f"As the nets saw them: {kind}, {width}×{height} pixels."),
-        _samples(f"Target: {outcome.target.name}", outcome.target),
-        _samples(f"Source: {outcome.source.name} (its labels were not used)", outcome.source),
-    ]
+    found = outcome.differences
+    return render(
+        "comparison/templates/report.html.j2",
+        title=f"Transfer from {outcome.source.name} to {outcome.target.name}",
+        verdict=outcome.verdict,
+        same_images=outcome.same_images,
+        dropped=listed(outcome.dropped) if outcome.dropped else "",
+        smallest=f"{min(outcome.target.train.counts().values()):,}",
+        seeds=outcome.settings.seeds,
+        curves=_picture(*curves(outcome)),
+        means=_means(outcome),
+        differences=_differences(outcome),
+        comparisons=len(found),
+        by_chance=f"{0.05 * len(found):.1f}",
+        rarest=_rarest(outcome.target.test),
+        seen=f"{'grey' if channels == 1 else 'colour'}, {width}×{height} pixels",
+        source=_shown("Source", outcome.source, " (its labels were not used)"),
+        target=_shown("Target", outcome.target),
+        settings=_settings(outcome),
+        command=_command(outcome),
+        SCRATCH=SCRATCH,
+        FROZEN=FROZEN,
+        TUNED=TUNED,
+        OWN=OWN,
+    )
 
 
-def _settings_section(outcome: Outcome) -> list[Element]:
-    rows = [[name, value] for name, value in _settings(outcome).items()]
-    return [
-        element("h2", "Settings"),
-        table("Everything that the numbers depend on", ["Setting", "Value"], rows),
-        element("p", "To run it again, with the paths of your own folders:"),
-        element("pre", element("code", _command(outcome)), tabindex="0"),
-    ]
-
-
-# -- contents ---------------------------------------------------------------------------------
-
-
-def _curves(outcome: Outcome) -> Element:
+def curves(outcome: Outcome) -> tuple[Figure, str]:
+    """Return the figure of test error against labels, and the same means in words."""
     results = outcome.results
     figure = label_efficiency(results.series(), results.budgets)
     (axis,) = figure.axes
@@ -225,109 +106,97 @@ def _curves(outcome: Outcome) -> Element:
     axis.set(ylabel="balanced test error, %", ylim=(max(low, -1.0), min(high, 101.0)))
     # Above the axes, where it hides no interval.
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=2)
-    content = io.BytesIO()
-    figure.savefig(content, format="png", dpi=160)
     means = "; ".join(
         f"with {budget:,}: "
         + ", ".join(f"{m} {results.scores(m, budget).mean():.1f} %" for m in results.methods)
         for budget in results.budgets
     )
-    alt = f"Mean balanced test error against labelled images of each class, {means}."
-    return _image(content.getvalue(), alt)
+    return figure, f"Mean balanced test error against labelled images of each class, {means}."
 
 
-def _ways(outcome: Outcome) -> list[tuple[str, str]]:
-    source, target = outcome.source, outcome.target
-    return [
-        (SCRATCH, "encoder and head start at random; all is trained on the labelled images."),
-        (
-            FROZEN,
-            f"the encoder of an autoencoder pre-trained on {len(source.train):,} unlabelled images "
-            f"of {source.name} stays as it is; the head alone is trained.",
+def _picture(figure: Figure, alt: str) -> Picture:
+    content = io.BytesIO()
+    figure.savefig(content, format="png", dpi=160)
+    return Picture(base64.b64encode(content.getvalue()).decode(), alt)
+
+
+def _means(outcome: Outcome) -> Grid:
+    results = outcome.results
+    header = (
+        f"{budget:,} label{'' if budget == 1 else 's'} of each class" for budget in results.budgets
+    )
+    return Grid(
+        f"Balanced test error in %, mean of {outcome.settings.seeds} draws (95 % interval)",
+        ("Start of the encoder", *header),
+        tuple(
+            (name, *(_mean_and_interval(results.scores(name, each)) for each in results.budgets))
+            for name in results.methods
         ),
-        (TUNED, "the same encoder as a start; all is trained."),
-        (
-            OWN,
-            f"the encoder of an autoencoder pre-trained on the {len(target.train):,} training "
-            f"images of {target.name} without their labels as a start; all is trained.",
-        ),
-    ]
+    )
 
 
-def _settings(outcome: Outcome) -> dict[str, str]:
-    recipe = outcome.recipe
-    passes = "rounded up to whole passes over the images"
-    return {
-        "Source": _origin(outcome.source),
-        "Target": _origin(outcome.target),
-        "Labelled images of each class": _listed(outcome.budgets),
-        "Seeds of the draws": f"0 to {outcome.settings.seeds - 1}",
-        "Seed of both pre-trainings": str(PRETRAINING_SEED),
-        "Encoder": f"convolutions with {_listed(recipe.channels)} channels, "
-        f"then a code of {recipe.code_size} numbers",
-        "Head": "one linear layer",
-        "Pre-training": f"{recipe.pretraining_steps:,} steps, {passes}",
-        "Training of a classifier": f"{recipe.steps:,} steps, {passes}",
-        "Images a step": str(recipe.batch_size),
-        "Learning rate": f"{recipe.learning_rate:g} (Adam), of a classifier's head "
-        f"{recipe.head_speed:g} times that; falling to 0 along half a cosine",
-        "Augmentation": "random flips and moves by up to 4 pixels" if recipe.augment else "none",
-        **{name.capitalize(): value for name, value in outcome.environment.items()},
-    }
-
-
-def _origin(loaded: Data) -> str:
-    sums = (f"{part.fingerprint():08x}" for part in (loaded.train, loaded.test))
-    return (
-        f"{loaded.name}: {len(loaded.train):,} training and {len(loaded.test):,} test images "
-        f"(checksums {', '.join(sums)}). Licence: {loaded.licence}. {loaded.notes}"
-    ).strip()
-
-
-def _command(outcome: Outcome) -> str:
-    settings = outcome.settings
-    words = ["latent-transfer", "compare", "--source", outcome.source.name]
-    words += ["--target", outcome.target.name, "--labels", ",".join(map(str, outcome.budgets))]
-    words += ["--seeds", str(settings.seeds), "--size", str(settings.size)]
-    words += ["--pretraining-steps", str(settings.pretraining_steps)]
-    words += ["--steps", str(settings.steps), *([] if settings.augment else ["--no-augment"])]
-    return shlex.join(words)
-
-
-def _mean_and_interval(outcome: Outcome, method: str, budget: int) -> str:
-    estimate = Estimate.of(outcome.results.scores(method, budget))
+def _mean_and_interval(scores: torch.Tensor) -> str:
+    estimate = Estimate.of(scores)
     low, high = estimate.interval()
     return f"{estimate.mean:.1f} ({max(low, 0):.1f} to {min(high, 100):.1f})"
 
 
-def _labels(budget: int) -> str:
-    return f"{budget:,} label{'' if budget == 1 else 's'} of each class"
+def _differences(outcome: Outcome) -> Grid:
+    body = (
+        (
+            f"{row.method} against {row.baseline}",
+            f"{row.budget:,}",
+            points(row.mean),
+            spelt(row.interval),
+            FINDINGS[row.finding],
+            "–" if row.finding == "undecided" else "yes" if row.corrected else "no",
+        )
+        for row in outcome.differences
+    )
+    return Grid(
+        "Differences of balanced test error in percentage points; below zero, the first is better",
+        (
+            "Comparison",
+            "Labels of each class",
+            "Mean",
+            "95 % interval",
+            "Finding",
+            "Holds after correction",
+        ),
+        tuple(body),
+    )
 
 
-def _listed(values: Iterable[int]) -> str:
-    *rest, last = [f"{value:,}" for value in values]
-    return f"{', '.join(rest)} and {last}" if rest else last
+def _rarest(test: ImageSet) -> dict[str, str]:
+    """The class with the fewest test images, and what one of them weighs in points of error."""
+    counts = test.counts()
+    name = min(counts, key=lambda each: counts[each])
+    weight = 100 / (len(counts) * counts[name])
+    return {"name": name, "count": f"{counts[name]:,}", "weight": f"{weight:.2g}"}
 
 
-def _samples(caption: str, loaded: Data) -> Element:
+def _shown(role: str, loaded: Data, remark: str = "") -> dict[str, object]:
+    """A set of images as the report tells it: its name, its sizes, samples of its classes."""
     training, test = loaded.train.counts(), loaded.test.counts()
-    shown = loaded.classes[:CLASSES_SHOWN]
-    if len(shown) < len(loaded.classes):
-        caption += f"; the first {len(shown)} of {len(loaded.classes)} classes"
-    rows: list[list[Child]] = [
-        [
-            element("bdi", name),
-            f"{training[name]:,}",
-            f"{test[name]:,}",
-            _image(*_strip(loaded.train, label), class_="strip"),
-        ]
-        for label, name in enumerate(shown)
+    names = loaded.classes[:CLASSES_SHOWN]
+    if len(names) < len(loaded.classes):
+        remark += f"; the first {len(names)} of {len(loaded.classes)} classes"
+    classes = [
+        {
+            "name": name,
+            "training": f"{training[name]:,}",
+            "test": f"{test[name]:,}",
+            "strip": _strip(loaded.train, label),
+        }
+        for label, name in enumerate(names)
     ]
-    return table(caption, ["Class", "Training", "Test", "Samples"], rows)
+    sizes = {"training": f"{len(loaded.train):,}", "test": f"{len(loaded.test):,}"}
+    caption = f"{role}: {loaded.name}{remark}"
+    return {"name": loaded.name, **sizes, "caption": caption, "classes": classes}
 
 
-def _strip(images: ImageSet, label: int) -> tuple[bytes, str]:
-    """A few training images of a class side by side as PNG, drawn at random, and the alt text."""
+def _strip(images: ImageSet, label: int) -> Picture:
+    """A few training images of a class side by side, drawn at random."""
     from PIL import Image
 
     members = (images.labels.cpu() == label).nonzero().squeeze(1)
@@ -339,9 +208,36 @@ def _strip(images: ImageSet, label: int) -> tuple[bytes, str]:
     content = io.BytesIO()
     Image.fromarray(strip.contiguous().numpy()).save(content, format="PNG")
     count = f"{len(chosen)} training image{'' if len(chosen) == 1 else 's'}"
-    return content.getvalue(), f"{count} of class {images.classes[label]}"
+    alt = f"{count} of class {images.classes[label]}"
+    return Picture(base64.b64encode(content.getvalue()).decode(), alt)
 
 
-def _image(content: bytes, alt: str, **attributes: str) -> Element:
-    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
-    return element("img", src=source, alt=alt, **attributes)
+def _settings(outcome: Outcome) -> Sequence[tuple[str, str]]:
+    """The options of the command, then what it leaves as it is, then versions."""
+    recipe, asked = outcome.recipe, replace(outcome.settings, labels=tuple(outcome.budgets))
+    chosen = {each.row: each.shown(getattr(asked, name)) for name, each in options().items()}
+    sets = {"Source": _origin(outcome.source), "Target": _origin(outcome.target)}
+    rate = f"{recipe.learning_rate:g} (Adam), {recipe.head_speed:g} times that for the head"
+    fixed = {
+        "Seed of both pre-trainings": str(PRETRAINING_SEED),
+        "Encoder": f"convolutions with {listed(recipe.channels)} channels, "
+        f"then a code of {recipe.code_size} numbers",
+        "Head": "one linear layer",
+        "Images per step": str(recipe.batch_size),
+        "Learning rate": f"{rate} of a classifier; falling to 0 along half a cosine",
+    }
+    versions = {name.capitalize(): value for name, value in outcome.environment.items()}
+    return list((chosen | sets | fixed | versions).items())
+
+
+def _origin(loaded: Data) -> str:
+    sums = (f"{part.fingerprint():08x}" for part in (loaded.train, loaded.test))
+    return (
+        f"{loaded.name}: {len(loaded.train):,} training and {len(loaded.test):,} test images "
+        f"(checksums {', '.join(sums)}). Licence: {loaded.licence}. {loaded.notes}"
+    ).strip()
+
+
+def _command(outcome: Outcome) -> str:
+    asked = replace(outcome.settings, labels=tuple(outcome.budgets))
+    return command(replace(asked, source=outcome.source.name, target=outcome.target.name))

@@ -11,7 +11,7 @@
   :class:`latent_transfer.transfer.Recipe`.
 - ``environment``: device and versions.
 - ``score``: what was measured, with its unit.
-- ``scores``: one object a run: ``method``, ``budget``, ``seed``, ``value``.
+- ``scores``: one object per run: ``method``, ``budget``, ``seed``, ``value``.
 - ``differences``: one object for each comparison and budget: ``method``, ``baseline``, ``budget``,
   ``mean`` of the first minus the second over the seeds, ``interval`` (95 %; null if all seeds gave
   the same difference), ``finding`` (``helped``, ``hurt`` or ``undecided``), ``corrected`` (whether
@@ -34,17 +34,17 @@ SCORE = "balanced test error, per cent (mean over the classes)"
 
 
 def as_json(outcome: Outcome) -> str:
-    """The file's text."""
+    """Return the text of ``results.json``."""
     content = {
         "format": FORMAT,
-        "source": _described(outcome.source),
-        "target": _described(outcome.target),
+        "source": _set_of_images(outcome.source),
+        "target": _set_of_images(outcome.target),
         "settings": {
             "labels": outcome.budgets,
             "dropped": outcome.dropped,
             "seeds": list(range(outcome.settings.seeds)),
             "pretraining_seed": PRETRAINING_SEED,
-            **asdict(outcome.recipe),
+            **outcome.recipe.described(),
         },
         "environment": outcome.environment,
         "score": SCORE,
@@ -55,7 +55,7 @@ def as_json(outcome: Outcome) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def _described(loaded: Data) -> dict[str, object]:
+def _set_of_images(loaded: Data) -> dict[str, object]:
     training, test = loaded.train.counts(), loaded.test.counts()
     return {
         "name": loaded.name,

@@ -309,8 +309,8 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         Returns:
             The binary set; every later pass sees the same pixels.
         """
-        source = _generator_on(self.device, generator)
-        parts = [_draw_binary(part, source) for part in torch.split(self.images, CHUNK)]
+        source = generator_on(self.device, generator)
+        parts = [draw_binary(part, source) for part in torch.split(self.images, CHUNK)]
         return replace(self, images=torch.cat(parts).to(torch.uint8).mul_(255))
 
     def batches(
@@ -321,6 +321,7 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         generator: torch.Generator | None = None,
         binarize: bool = False,
         transform: Callable[[Tensor], Tensor] | None = None,
+        drop_last: bool = False,
     ) -> Iterator[Batch]:
         """Passes once over the set.
 
@@ -332,6 +333,7 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
             binarize: whether to draw each pixel anew as 0 or 1 with the probability that its
                 grey value states (dynamic binarisation).
             transform: applied to each whole batch of images, after binarisation.
+            drop_last: whether to leave out a last smaller batch.
 
         Returns:
             An iterator over batches: images float32 B×C×H×W in [0, 1], labels and indices int64 B.
@@ -347,11 +349,17 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         if binarize:
             self._check_binary()
         # The checks run now; the generator function below would put them off to the first batch.
-        return self._pass(batch_size, shuffle, generator, binarize, transform)
+        stop = len(self) - len(self) % batch_size if drop_last else len(self)
+        return self._pass(batch_size, stop, shuffle, generator, binarize, transform)
+
+    def steps(self, batch_size: int, *, drop_last: bool = False) -> int:
+        """Returns the number of batches of one pass."""
+        return len(self) // batch_size if drop_last else -(-len(self) // batch_size)
 
     def _pass(
         self,
         batch_size: int,
+        stop: int,
         shuffle: bool,
         generator: torch.Generator | None,
         binarize: bool,
@@ -362,15 +370,13 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
             assert generator is not None
             order = torch.randperm(len(self), generator=generator, device=generator.device)
         order = order.to(self.device)
-        source = _generator_on(self.device, generator) if binarize and generator else None
-        for start in range(0, len(self), batch_size):
+        source = generator_on(self.device, generator) if binarize and generator else None
+        for start in range(0, stop, batch_size):
             chosen = order[start : start + batch_size]
             # index_select takes about a third of the time of images[chosen]
             stored = self.images.index_select(0, chosen)
             labels = self.labels.index_select(0, chosen)
-            images = (
-                self._floats(stored) if source is None else _draw_binary(stored, source).float()
-            )
+            images = self._floats(stored) if source is None else draw_binary(stored, source).float()
             yield Batch(images if transform is None else transform(images), labels, indices=chosen)
 
     # -- what a set of something else than pixels does in its own way --------------------
@@ -453,7 +459,7 @@ def _to_uint8(values: Tensor) -> Tensor:
     return values.round().clamp(0, 255).to(torch.uint8)
 
 
-def _draw_binary(images: Tensor, generator: torch.Generator) -> Tensor:
+def draw_binary(images: Tensor, generator: torch.Generator) -> Tensor:
     """Draws each pixel as true with probability grey / 255.
 
     It does what ``torch.bernoulli(images / 255)`` does, in a third of the time on a CPU. (The
@@ -463,7 +469,7 @@ def _draw_binary(images: Tensor, generator: torch.Generator) -> Tensor:
     return uniform.mul_(255) < images
 
 
-def _generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
+def generator_on(device: torch.device, generator: torch.Generator) -> torch.Generator:
     """Returns the generator, or one on the device that is seeded from it."""
     if generator.device.type == device.type:
         return generator

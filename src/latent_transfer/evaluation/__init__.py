@@ -39,10 +39,14 @@ from latent_transfer.evaluation.generators import (
 from latent_transfer.evaluation.latents import active_units, kl_per_dimension
 from latent_transfer.evaluation.likelihood import (
     amortisation_gap,
+    elbos,
     evidence_bound,
+    exact_log_likelihoods,
     exact_negative_log_likelihood,
+    log_likelihoods,
     negative_log_likelihood,
     reconstruction_error,
+    reconstruction_errors,
 )
 from latent_transfer.evaluation.samples import energy_distance
 from latent_transfer.inference import encode, predict_logits
@@ -64,15 +68,18 @@ __all__ = [
     "compressed_length",
     "copying",
     "density_coverage",
+    "elbos",
     "encode",
     "energy_distance",
     "evidence_bound",
+    "exact_log_likelihoods",
     "exact_negative_log_likelihood",
     "few_label_errors",
     "frechet_distance",
     "kernel_distance",
     "kl_per_dimension",
     "linear_probe",
+    "log_likelihoods",
     "match_clusters",
     "nearest",
     "negative_log_likelihood",
@@ -82,6 +89,7 @@ __all__ = [
     "predict_logits",
     "real_against_real",
     "reconstruction_error",
+    "reconstruction_errors",
     "reconstruction_probability",
     "subspace_angle",
     "unigram",

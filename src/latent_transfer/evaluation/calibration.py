@@ -8,10 +8,11 @@ from types import ModuleType
 import torch
 
 from latent_transfer import _torchvision
+from latent_transfer.evaluation._checks import check_count, check_labels, check_logits
 
 
 def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int = 15) -> float:
-    """Expected calibration error in per cent: how far confidence and accuracy are apart.
+    """Return the expected calibration error in per cent: how far confidence and accuracy differ.
 
     Images are sorted into bins by the confidence of their answer; in each bin the mean confidence
     is compared with the share of right answers, and the gaps are averaged, weighted by their
@@ -23,7 +24,20 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int =
         logits: N×K; never probabilities.
         labels: N.
         bins: Of equal width in [0, 1].
+
+    Raises:
+        ValueError: If the logits are not N×K and finite, or the labels do not fit them.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import calibration_error
+        >>> logits = torch.tensor([[9.0, -9.0], [9.0, -9.0]])  # sure, and wrong once
+        >>> round(calibration_error(logits, torch.tensor([0, 1])), 1)
+        50.0
     """
+    check_logits("Logits", logits)
+    check_labels("Labels", labels, len(logits), logits.shape[1])
+    check_count("bins", bins)
     classification = _metrics()
     error = classification.multiclass_calibration_error(
         logits.softmax(-1), labels, num_classes=logits.shape[-1], n_bins=bins, norm="l1"
@@ -32,12 +46,28 @@ def calibration_error(logits: torch.Tensor, labels: torch.Tensor, *, bins: int =
 
 
 def agreement(logits: torch.Tensor, others: torch.Tensor) -> float:
-    """Share of images, in per cent, to which two classifiers give the same answer.
+    """Return the share of images, in per cent, to which two classifiers give the same answer.
 
     Args:
         logits: Of one, N×K.
         others: Of the other, N×K.
+
+    Raises:
+        ValueError: If the logits differ in shape, are not N×K, or are not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import agreement
+        >>> agreement(torch.eye(4), torch.eye(4).roll(1, dims=0))
+        0.0
     """
+    check_logits("Logits", logits)
+    check_logits("The other logits", others)
+    if logits.shape != others.shape:
+        raise ValueError(
+            "Two classifiers of the same images and classes are compared, "
+            f"not logits of {tuple(logits.shape)} and {tuple(others.shape)}."
+        )
     classification = _metrics()
     same = classification.multiclass_accuracy(
         logits, others.argmax(-1), num_classes=logits.shape[-1], average="micro"

@@ -6,31 +6,60 @@ import torch
 from torch import nn
 
 from latent_transfer.data import ImageSet
+from latent_transfer.evaluation._checks import check_labels, check_logits
 from latent_transfer.evaluation.estimates import Estimate
 from latent_transfer.inference import predict_logits
 
 
 def classification_error(model: nn.Module, images: ImageSet) -> Estimate:
-    """Wrong answers in per cent, and the standard error that the number of images leaves.
+    """Return the wrong answers in per cent, with the standard error of so many images.
 
     Args:
         model: B×C×H×W to logits B×K.
         images: Usually the test set.
+
+    Raises:
+        ValueError: If the logits are not N×K and finite, or a label lies beyond the K classes.
+
+    Example:
+        >>> from latent_transfer.data import load
+        >>> from latent_transfer.evaluation import classification_error
+        >>> from latent_transfer.models import mlp_classifier
+        >>> digits = load("digits", size=8).test
+        >>> classification_error(mlp_classifier((1, 8, 8), 10, (16,)), digits).count == len(digits)
+        True
     """
-    answers = predict_logits(model, images).argmax(-1).cpu()
-    return Estimate.of(100.0 * (answers != images.labels.cpu()))
+    return Estimate.of(100.0 * _wrong(model, images))
 
 
 def balanced_error(model: nn.Module, images: ImageSet) -> float:
-    """Wrong answers in per cent of each class, averaged over the classes.
+    """Return the wrong answers in per cent of each class, averaged over the classes.
 
     Where one class is frequent, always guessing it has a small error but no small balanced one.
 
     Args:
         model: B×C×H×W to logits B×K.
         images: Usually the test set; classes without images do not count.
+
+    Raises:
+        ValueError: If the logits are not N×K and finite, or a label lies beyond the K classes.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.data import ImageSet
+        >>> from latent_transfer.evaluation import balanced_error
+        >>> pixels, labels = torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1])
+        >>> always_the_first = lambda images: torch.tensor([[1.0, 0.0]]).expand(len(images), 2)
+        >>> balanced_error(always_the_first, ImageSet(pixels, labels, ("frequent", "rare")))
+        50.0
     """
-    wrong = predict_logits(model, images).argmax(-1).cpu() != images.labels.cpu()
-    labels = images.labels.cpu()
+    wrong, labels = _wrong(model, images), images.labels
     errors = [100.0 * wrong[labels == label].double().mean() for label in labels.unique()]
     return torch.stack(errors).mean().item()
+
+
+def _wrong(model: nn.Module, images: ImageSet) -> torch.Tensor:
+    logits = predict_logits(model, images)
+    check_logits("Logits", logits)
+    check_labels("Labels", images.labels, len(logits), logits.shape[1])
+    return logits.argmax(-1) != images.labels

@@ -16,6 +16,12 @@ class Estimate:
         mean: Their mean.
         standard_error: Of the mean; not a number for a single value.
         count: How many there were.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import Estimate
+        >>> print(Estimate.of(torch.tensor([1.0, 2.0, 3.0, 6.0])))
+        3.00 ± 1.08
     """
 
     mean: float
@@ -36,9 +42,15 @@ class Estimate:
         return cls(values.mean().item(), spread / sqrt(len(values)), len(values))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Two-sided Student-t interval of the mean."""
+        """Two-sided Student-t interval of the mean.
+
+        Raises:
+            ValueError: If the confidence does not lie between 0 and 1.
+        """
         from scipy.stats import t
 
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence lies between 0 and 1, as 0.95 does, not at {confidence}.")
         reach = t.ppf(0.5 + confidence / 2, self.count - 1) * self.standard_error
         return self.mean - reach, self.mean + reach
 

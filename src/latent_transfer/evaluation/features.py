@@ -9,6 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from latent_transfer.data import ImageSet
+from latent_transfer.evaluation._checks import (
+    check_count,
+    check_features,
+    check_finite,
+    check_labels,
+)
 
 Features = Callable[[torch.Tensor], torch.Tensor]
 
@@ -23,7 +29,7 @@ def few_label_errors(
     draws: int = 10,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """Test error in per cent of logistic regression on few labelled images, one value a draw.
+    """Return test errors in per cent of logistic regression on few labelled images, one per draw.
 
     The same generator state gives the same labelled images, whatever the features: compare
     methods on common draws.
@@ -41,7 +47,19 @@ def few_label_errors(
 
     Raises:
         ValueError: If the set has one class only, or fewer images of a class than asked for.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.data import load
+        >>> from latent_transfer.evaluation import few_label_errors
+        >>> digits, generator = load("digits", size=8), torch.Generator().manual_seed(0)
+        >>> pixels = lambda images: images.flatten(1)
+        >>> few_label_errors(
+        ...     pixels, digits.train, digits.test, per_class=1, draws=2, generator=generator
+        ... ).shape
+        torch.Size([2])
     """
+    check_count("draws", draws)
     train.require_classes("A classifier")
     test_features = features(test.pixels())
     errors = []
@@ -58,7 +76,7 @@ def linear_probe(
     test_features: torch.Tensor,
     test_labels: torch.Tensor,
 ) -> float:
-    """Test error in per cent of logistic regression on standardised features.
+    """Return the test error in per cent of logistic regression on standardised features.
 
     Args:
         train_features: N×D.
@@ -67,12 +85,26 @@ def linear_probe(
         test_labels: M.
 
     Raises:
-        ValueError: If the training images belong to one class only.
+        ValueError: If the training images belong to one class only, features are not finite or
+            of other sizes, or labels do not fit them.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import linear_probe
+        >>> features, labels = torch.arange(6.0).view(6, 1), torch.tensor([0, 0, 0, 1, 1, 1])
+        >>> linear_probe(features, labels, features, labels)
+        0.0
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    for name, features, labels in (
+        ("Training", train_features, train_labels),
+        ("Test", test_features, test_labels),
+    ):
+        check_labels(f"{name} labels", labels, len(features))
+    check_features("Features", train_features.flatten(1), test_features.flatten(1))
     if len(train_labels.unique()) < 2:
         raise ValueError("A linear probe needs labelled images of at least two classes.")
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
@@ -81,14 +113,31 @@ def linear_probe(
 
 
 def subspace_angle(first: torch.Tensor, second: torch.Tensor) -> float:
-    """The largest principal angle between two subspaces, in degrees; 0 if they are the same.
+    """Return the largest principal angle of two subspaces, in degrees; 0 if they are the same.
 
     Equation: eq-subspace-angle (Björck & Golub 1973).
 
     Args:
         first: P×D, its columns span the first subspace.
         second: P×D, likewise.
+
+    Raises:
+        ValueError: If P differs or a number is not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import subspace_angle
+        >>> axes = torch.eye(3)
+        >>> round(subspace_angle(axes[:, :1], axes[:, 1:2]), 1)
+        90.0
     """
+    if first.dim() != 2 or second.dim() != 2 or len(first) != len(second):
+        raise ValueError(
+            "Two subspaces of one space are compared, P×D each with the same P, "
+            f"not {tuple(first.shape)} and {tuple(second.shape)}."
+        )
+    for basis in (first, second):
+        check_finite("Columns", basis)
     bases = [torch.linalg.qr(columns.double()).Q for columns in (first, second)]  # P×D each
     # The sine stays accurate for small angles, where the cosine rounds to one.
     residual = bases[1] - bases[0] @ (bases[0].T @ bases[1])

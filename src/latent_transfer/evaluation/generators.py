@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import torch
 
+from latent_transfer.evaluation._checks import check_count, check_features
 from latent_transfer.evaluation.anomaly import auroc
 
 
 def frechet_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
-    """‖μ − μ̃‖² + tr(Σ + Σ̃ − 2·(Σ^½ Σ̃ Σ^½)^½): the squared Wasserstein-2 distance of two Gaussians.
+    """Return ‖μ − μ̃‖² + tr(Σ + Σ̃ − 2·(Σ^½ Σ̃ Σ^½)^½): the Fréchet distance of two Gaussians.
 
     With Inception's features it is the FID. It is biased upwards for few samples: compare only
     scores from equally many.
@@ -23,7 +24,15 @@ def frechet_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
         samples: Features of samples, M×D.
 
     Raises:
-        ValueError: If the features differ in size or a sample has fewer than two.
+        ValueError: If the features differ in size, a sample has fewer than two, or a number is not
+            finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import frechet_distance
+        >>> real = torch.arange(20.0).view(10, 2)
+        >>> round(frechet_distance(real, real + 1), 3)  # the means are (1, 1) apart
+        2.0
     """
     real, samples = _check(real, samples)
     root = _root(real.T.cov())
@@ -33,7 +42,7 @@ def frechet_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
 
 
 def kernel_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
-    """The squared maximum mean discrepancy with the kernel (xᵀy/D + 1)³, estimated without bias.
+    """Return the squared maximum mean discrepancy with the kernel (xᵀy/D + 1)³, without bias.
 
     With Inception's features it is the KID. It is zero on average where the distributions are
     equal, whatever the number of samples, and may come out slightly negative there.
@@ -45,7 +54,15 @@ def kernel_distance(real: torch.Tensor, samples: torch.Tensor) -> float:
         samples: Features of samples, M×D.
 
     Raises:
-        ValueError: If the features differ in size or a sample has fewer than two.
+        ValueError: If the features differ in size, a sample has fewer than two, or a number is not
+            finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import kernel_distance
+        >>> real = torch.arange(20.0).view(10, 2)
+        >>> kernel_distance(real, real + 9) > kernel_distance(real, real + 1)
+        True
     """
     real, samples = _check(real, samples)
     between = _kernel(real, samples).mean()  # of N×M
@@ -58,6 +75,11 @@ class PrecisionRecall(NamedTuple):
     Attributes:
         precision: Share of samples that lie among the data, in per cent.
         recall: Share of data that lie among the samples, in per cent.
+
+    Example:
+        >>> from latent_transfer.evaluation import PrecisionRecall
+        >>> PrecisionRecall(precision=90.0, recall=40.0).recall
+        40.0
     """
 
     precision: float
@@ -67,7 +89,7 @@ class PrecisionRecall(NamedTuple):
 def precision_recall(
     real: torch.Tensor, samples: torch.Tensor, *, neighbours: int = 3
 ) -> PrecisionRecall:
-    """Do samples look like data, and is there a sample like every datum?
+    """Return whether samples look like data, and whether there is a sample like every datum.
 
     A set covers the balls around its points that reach to their k-th neighbours in the set.
     Precision is the share of samples in the data's balls, recall that of data in the samples'.
@@ -80,7 +102,15 @@ def precision_recall(
         neighbours: k.
 
     Raises:
-        ValueError: If the features differ in size or a sample has k points or fewer.
+        ValueError: If the features differ in size, a sample has k points or fewer, or a number is
+            not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import precision_recall
+        >>> real = torch.arange(20.0).view(10, 2)
+        >>> precision_recall(real, real[:5])
+        PrecisionRecall(precision=100.0, recall=80.0)
     """
     real, samples = _check(real, samples, neighbours)
     distances = torch.cdist(real, samples)  # N×M
@@ -95,6 +125,11 @@ class DensityCoverage(NamedTuple):
     Attributes:
         density: In how many of the data's balls a sample lies, against k; about 1 for data.
         coverage: Share of the data's balls that hold a sample, in per cent.
+
+    Example:
+        >>> from latent_transfer.evaluation import DensityCoverage
+        >>> DensityCoverage(density=1.1, coverage=40.0).coverage
+        40.0
     """
 
     density: float
@@ -104,7 +139,7 @@ class DensityCoverage(NamedTuple):
 def density_coverage(
     real: torch.Tensor, samples: torch.Tensor, *, neighbours: int = 5
 ) -> DensityCoverage:
-    """Precision and recall that one outlier cannot spoil: only the data's balls count.
+    """Return precision and recall that one outlier cannot spoil: only the data's balls count.
 
     Equation: eq-density-coverage (Naeem et al. 2020).
 
@@ -114,7 +149,15 @@ def density_coverage(
         neighbours: k.
 
     Raises:
-        ValueError: If the features differ in size or a sample has k points or fewer.
+        ValueError: If the features differ in size, a sample has k points or fewer, or a number is
+            not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import density_coverage
+        >>> real = torch.arange(20.0).view(10, 2)
+        >>> density_coverage(real, real[:5], neighbours=3).coverage
+        70.0
     """
     real, samples = _check(real, samples, neighbours)
     inside = torch.cdist(real, samples) <= _radii(real, neighbours)[:, None]  # N×M
@@ -123,7 +166,7 @@ def density_coverage(
 
 
 def copying(samples: torch.Tensor, train: torch.Tensor, held_out: torch.Tensor) -> float:
-    """How often a sample is nearer to the training images than a held-out image is, in per cent.
+    """Return how often a sample is nearer to the training images than a held-out one, in per cent.
 
     About 50 for a generator that learnt the distribution, 100 for one that repeats its training
     images; far below 50 where its samples are like no image at all.
@@ -134,15 +177,35 @@ def copying(samples: torch.Tensor, train: torch.Tensor, held_out: torch.Tensor) 
         samples: Features or pixels of samples, M×….
         train: Those of the images that the generator was trained on, N×….
         held_out: Those of other images of the same kind, K×….
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import copying
+        >>> train, held_out = torch.arange(10.0).view(10, 1), torch.arange(10.0).view(10, 1) + 0.4
+        >>> copying(train[:4], train, held_out)  # the samples repeat training images
+        100.0
     """
     return 100 * auroc(nearest(held_out, train)[0], nearest(samples, train)[0])
 
 
 def nearest(points: torch.Tensor, among: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distance to the nearest of some other points, and its position: N×… and M×… to N and N."""
+    """Return the distance to the nearest of other points, and its position: N×…, M×… to N and N.
+
+    Raises:
+        ValueError: If there are none, they differ in size, or a number is not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import nearest
+        >>> nearest(torch.tensor([[1.0, 1.0]]), among=torch.tensor([[5.0, 5.0], [1.0, 2.0]]))
+        (tensor([1.], dtype=torch.float64), tensor([1]))
+    """
+    points, among = points.flatten(1), among.flatten(1)
+    check_features("Points", points, among)
     # In double precision, since cdist's shortcut loses small distances in single.
-    distances = torch.cdist(points.flatten(1).double(), among.flatten(1).double())
-    return distances.min(1)
+    distances = torch.cdist(points.double(), among.double())
+    shortest, positions = distances.min(1)
+    return shortest, positions
 
 
 def real_against_real(
@@ -153,7 +216,7 @@ def real_against_real(
     draws: int = 10,
     generator: torch.Generator,
 ) -> torch.Tensor:
-    """A score's own noise: what it says of two samples of the data themselves.
+    """Return a score's own noise: what it says of two samples of the data themselves.
 
     Args:
         score: Of two sets of features, such as :func:`kernel_distance`.
@@ -167,7 +230,16 @@ def real_against_real(
 
     Raises:
         ValueError: If there are too few points.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import energy_distance, real_against_real
+        >>> real, generator = torch.arange(40.0).view(20, 2), torch.Generator().manual_seed(0)
+        >>> real_against_real(energy_distance, real, count=8, draws=3, generator=generator).shape
+        torch.Size([3])
     """
+    check_count("count", count)
+    check_count("draws", draws)
     if len(real) < 2 * count:
         raise ValueError(f"Two samples of {count} need {2 * count} points, not {len(real)}.")
     scores = []
@@ -180,16 +252,8 @@ def real_against_real(
 def _check(
     real: torch.Tensor, samples: torch.Tensor, neighbours: int = 1
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    if real.shape[1:] != samples.shape[1:] or real.dim() != 2:
-        raise ValueError(
-            "Features must be N×D and M×D with the same D, "
-            f"not {tuple(real.shape)} and {tuple(samples.shape)}."
-        )
-    if min(len(real), len(samples)) <= neighbours:
-        raise ValueError(
-            f"This score needs at least {neighbours + 1} points on each side, "
-            f"not {len(real)} and {len(samples)}."
-        )
+    check_count("neighbours", neighbours)
+    check_features("Features", real, samples, least=neighbours + 1)
     return real.detach().double(), samples.detach().double()
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from latent_transfer.evaluation._checks import check_finite
+
 
 def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
-    """2·E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖, estimated without bias from two samples.
+    """Return 2·E‖X − Y‖ − E‖X − X′‖ − E‖Y − Y′‖, estimated without bias from two samples.
 
     It is zero where the two distributions are equal and positive elsewhere; the estimate may come
     out slightly negative where they are close. The unit is that of a Euclidean distance between
@@ -19,13 +21,23 @@ def energy_distance(first: torch.Tensor, second: torch.Tensor) -> float:
         second: M×… points of the same shape.
 
     Raises:
-        ValueError: If the points differ in shape or a sample has fewer than two.
+        ValueError: If the points differ in shape a sample has fewer than two, or a
+            number is not finite.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.evaluation import energy_distance
+        >>> points = torch.arange(10.0).view(10, 1)
+        >>> round(energy_distance(points, points + 20), 1)
+        32.7
     """
     if first.shape[1:] != second.shape[1:] or min(len(first), len(second)) < 2:
         raise ValueError(
             "energy_distance needs two samples of at least two points of one shape, "
             f"not {tuple(first.shape)} and {tuple(second.shape)}."
         )
+    for sample in (first, second):
+        check_finite("Points", sample)
     first, second = (sample.detach().flatten(1).double() for sample in (first, second))
     between = torch.cdist(first, second).mean()  # of N×M distances
     return (2 * between - _mean_distance(first) - _mean_distance(second)).item()

@@ -1,27 +1,44 @@
-"""One function a figure; each returns a matplotlib Figure and draws nothing anywhere else.
+"""Figures in one style: each function returns a matplotlib Figure and draws nothing elsewhere.
 
 White background (readable on a dark page), colours that colour-blind readers can tell apart, one
-style for the whole book. The alternative text of a figure stands in its cell's metadata.
+style for the whole book. The modules are named by what they draw: curves, bars, points with
+intervals, images, latent spaces, tables and bounds. The alternative text of a figure stands in
+the metadata of its cell.
 """
 
-from latent_transfer.figures.anomalies_clusters import auroc_by_class
-from latent_transfer.figures.autoencoders import label_efficiency, signed_images
-from latent_transfer.figures.curves import bars, curves, histograms, history
-from latent_transfer.figures.distilling_generative_models import asked_and_seen, task_accuracies
-from latent_transfer.figures.elbo import beside_evidence, grey_pixels, jensen, moving_belief
-from latent_transfer.figures.generative_families import density_maps
-from latent_transfer.figures.images import image_grid, image_rows
-from latent_transfer.figures.knowledge_distillation import beliefs, reliability
-from latent_transfer.figures.latents import latent_scatter, manifold, traversals
-from latent_transfer.figures.reproductions import beside_the_paper
-from latent_transfer.figures.semi_supervised import analogies, two_class_means
-from latent_transfer.figures.style import COLOURS, new_figure
-from latent_transfer.figures.vae import kl_spectrum, rate_distortion, runs
-from latent_transfer.figures.when_transfer_helps import (
+from latent_transfer.figures.bars import bars, histograms, kl_spectrum
+from latent_transfer.figures.bounds import beside_evidence, grey_pixels, jensen, moving_belief
+from latent_transfer.figures.curves import (
     by_layers,
+    curves,
+    history,
+    label_efficiency,
+    rate_distortion,
+    reliability,
+)
+from latent_transfer.figures.images import (
+    analogies,
+    asked_and_seen,
+    beliefs,
+    image_grid,
+    image_rows,
+    signed_images,
+)
+from latent_transfer.figures.intervals import (
+    auroc_by_class,
+    beside_the_paper,
     paired_differences,
     score_against_gain,
 )
+from latent_transfer.figures.latents import (
+    latent_scatter,
+    manifold,
+    runs,
+    traversals,
+    two_class_means,
+)
+from latent_transfer.figures.style import COLOURS, new_figure
+from latent_transfer.figures.tables import density_maps, task_accuracies
 
 __all__ = [
     "COLOURS",

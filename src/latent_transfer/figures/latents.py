@@ -1,14 +1,15 @@
-"""Latent spaces: where images land, and what the decoder makes of each place."""
+"""Latent spaces and other planes: where points land, and what a decoder makes of each place."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from latent_transfer.figures.images import image_rows, show_image
-from latent_transfer.figures.style import COLOURS, MARKERS, new_figure
+from latent_transfer.figures.style import COLOURS, MARKERS, look, new_figure
 from latent_transfer.models import VAE
 from latent_transfer.nets import device_of
 
@@ -16,14 +17,26 @@ from latent_transfer.nets import device_of
 def latent_scatter(
     codes: torch.Tensor, labels: torch.Tensor, classes: Sequence[str], *, title: str = ""
 ) -> Figure:
-    """Codes in the plane, told apart by colour *and* by marker.
+    """Draw codes in the plane, told apart by colour *and* by marker.
 
     Args:
         codes: N×2.
         labels: N class numbers.
         classes: Names of the classes.
         title: Above the axes.
+
+    Raises:
+        ValueError: If the codes are not two-dimensional.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.figures import latent_scatter
+        >>> figure = latent_scatter(torch.randn(6, 2), torch.arange(6) % 2, ["even", "odd"])
+        >>> len(figure.axes[0].lines)
+        2
     """
+    if codes.dim() != 2 or codes.shape[1] != 2:
+        raise ValueError(f"A scatter plot needs codes N×2, not of shape {tuple(codes.shape)}.")
     figure, (axis,) = new_figure(size=(6.4, 5.2))
     points, labels = codes.detach().cpu(), labels.cpu()
     for number, name in enumerate(classes):
@@ -46,10 +59,22 @@ def latent_scatter(
 
 @torch.no_grad()
 def manifold(model: VAE, *, size: int = 15, title: str = "") -> Figure:
-    """The decoder's mean image over a grid of a 2-d latent space, equally spaced in probability.
+    """Draw the decoder's mean images over a 2-d latent space, equally spaced in probability.
+
+    Args:
+        model: With two latent dimensions; put into evaluation mode.
+        size: Images per row and per column.
+        title: Above the axes.
 
     Raises:
         ValueError: If the latent space is not two-dimensional.
+
+    Example:
+        >>> from latent_transfer.figures import manifold
+        >>> from latent_transfer.models import mlp_vae
+        >>> figure = manifold(mlp_vae((1, 4, 4), (8,), 2), size=3)
+        >>> figure.axes[0].images[0].get_array().shape
+        (12, 12)
     """
     if model.latent_size != 2:
         raise ValueError(
@@ -78,15 +103,31 @@ def traversals(
     steps: int = 9,
     reach: float = 2.5,
 ) -> Figure:
-    """One row a latent dimension: the image's code with that dimension swept across the prior.
+    """Draw one row per latent dimension: the image's code, that dimension swept across the prior.
 
     Args:
-        model: The VAE.
+        model: The VAE; put into evaluation mode.
         image: 1×C×H×W, the starting point.
         dimensions: Which latent dimensions to sweep.
-        steps: Images a row.
+        steps: Images per row.
         reach: Largest absolute value, in standard deviations of the prior.
+
+    Raises:
+        ValueError: If the model lacks one of the dimensions, or there is not one image.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.figures import traversals
+        >>> from latent_transfer.models import mlp_vae
+        >>> figure = traversals(mlp_vae((1, 4, 4), (8,), 3), torch.rand(1, 1, 4, 4), [0, 2])
+        >>> [axis.texts[0].get_text() for axis in figure.axes]
+        ['$z_{0}$', '$z_{2}$']
     """
+    if len(image) != 1 or not all(0 <= number < model.latent_size for number in dimensions):
+        raise ValueError(
+            f"traversals needs one image, 1×C×H×W, and dimensions from 0 to "
+            f"{model.latent_size - 1}, not {len(image)} images and {list(dimensions)}."
+        )
     model.eval()
     code = model.posterior(image).mean  # 1×D
     rows = {}
@@ -95,3 +136,87 @@ def traversals(
         swept[:, dimension] = torch.linspace(-reach, reach, steps)
         rows[f"$z_{{{dimension}}}$"] = model.likelihood.mean(model.decode(swept))
     return image_rows(rows, title=f"from {-reach:g} to {reach:g}")
+
+
+def runs(
+    points: Mapping[str, torch.Tensor], *, xlabel: str, ylabel: str, title: str = ""
+) -> Figure:
+    """Draw every training run as one mark in the plane, one colour and marker per method.
+
+    Args:
+        points: Name of the method to R×2, one row per run.
+        xlabel: Label of the x axis, with its unit.
+        ylabel: Label of the y axis, with its unit.
+        title: Above the axes.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.figures import runs
+        >>> figure = runs({"β = 1": torch.rand(5, 2)}, xlabel="rate", ylabel="distortion")
+        >>> len(figure.axes[0].lines[0].get_xdata())
+        5
+    """
+    figure, (axis,) = new_figure()
+    for number, (name, values) in enumerate(points.items()):
+        across, along = torch.as_tensor(values).cpu().T
+        colour, marker = look(number)
+        axis.plot(across, along, marker, color=colour, label=name, markersize=8)
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axis.legend()
+    return figure
+
+
+def two_class_means(
+    points: torch.Tensor,
+    labelled: Mapping[str, tuple[torch.Tensor, torch.Tensor]],
+    means: Mapping[str, Sequence[torch.Tensor]],
+) -> Figure:
+    """Draw one panel per question: points with and without labels, the boundary of two means.
+
+    Args:
+        points: N×2 without labels, the same in every panel.
+        labelled: Title of the panel to its few points, A×2, and their labels 0 or 1, A.
+        means: Title of the panel to two pairs of class means, 2×2 each: the boundary of the first
+            is dashed (what the labels alone say), that of the second solid.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.figures import two_class_means
+        >>> few = torch.tensor([[-1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1])
+        >>> figure = two_class_means(torch.randn(9, 2), {"two": few}, {"two": [few[0], few[0]]})
+        >>> figure.axes[0].get_title()
+        'two'
+    """
+    figure, axes = new_figure(
+        1, len(labelled), size=(4.1 * len(labelled), 3.9), sharex=True, sharey=True
+    )
+    reach = 1.05 * points.abs().max().item()
+    for axis, (title, (few, labels)) in zip(axes, labelled.items(), strict=True):
+        axis.plot(*points.T, ".", color="0.7", markersize=3, label="without a label")
+        for label in (0, 1):
+            colour, marker = look(label)
+            chosen = few[labels == label]
+            axis.plot(
+                *chosen.T,
+                linestyle="none",
+                marker=marker,
+                color=colour,
+                markersize=9,
+                label=f"class {label}",
+            )
+        styles = ("--", "-")
+        names = ("labels alone", "labels and unlabelled points")
+        for pair, style, name in zip(means[title], styles, names, strict=True):
+            _draw_boundary(axis, pair, reach, style, name)
+        axis.set(title=title, xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    handles, names_shown = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names_shown, loc="outside lower center", ncols=3, fontsize=9)
+    return figure
+
+
+def _draw_boundary(axis: Axes, means: torch.Tensor, reach: float, style: str, name: str) -> None:
+    """Draw the points as far from the one mean as from the other."""
+    middle, apart = means.mean(0), means[1] - means[0]
+    along = torch.stack([-apart[1], apart[0]]) / apart.norm()
+    ends = middle + 3 * reach * torch.stack([-along, along])
+    axis.plot(*ends.T, style, color="black", marker="", label=name)

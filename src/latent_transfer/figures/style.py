@@ -1,4 +1,4 @@
-"""The book's one style sheet."""
+"""The one style sheet of the book."""
 
 from __future__ import annotations
 
@@ -32,23 +32,35 @@ STYLE: dict[str, Any] = {
 
 
 def look(number: int) -> tuple[str, str]:
-    """Colour and marker of series ``number``, counted from 0; both start again after the last."""
+    """Return colour and marker of series ``number``, from 0; both start again after the last.
+
+    Example:
+        >>> from latent_transfer.figures.style import look
+        >>> look(0), look(7) == look(0)
+        (('#0072B2', 'o'), True)
+    """
     return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
 
 
 def new_figure(
     rows: int = 1, columns: int = 1, *, size: tuple[float, float] = (6.4, 3.6), **options: Any
 ) -> tuple[Figure, list[Axes]]:
-    """A figure in the book's style and its axes, row by row in one list.
+    """Make a figure in the book's style, and return it with its axes, row by row in one list.
 
     Args:
         rows: Rows of axes.
         columns: Columns of axes.
         size: Width and height in inches.
         options: Passed on to ``matplotlib.pyplot.subplots``.
+
+    Example:
+        >>> from latent_transfer.figures import new_figure
+        >>> figure, axes = new_figure(2, 3)
+        >>> len(axes)
+        6
     """
     with plt.rc_context(STYLE):
         figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
-    # Closed at once: a notebook shows the returned figure, and would else show it twice.
+    # Closed at once: a notebook shows the returned figure, and would otherwise show it twice.
     plt.close(figure)
     return figure, list(grid.flat)

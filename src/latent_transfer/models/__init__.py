@@ -26,7 +26,19 @@ from latent_transfer.models.product_of_experts import (
     mlp_multimodal_vae,
     product_of_experts,
 )
-from latent_transfer.models.protocols import Generates, HasDensity, HasPosterior
+from latent_transfer.models.protocols import (
+    Encodes,
+    Generates,
+    HasDensity,
+    HasPosterior,
+    HasPrior,
+    Reconstructs,
+    log_joint,
+    log_prior,
+    posterior_of,
+    require,
+)
+from latent_transfer.models.saving import load, save
 from latent_transfer.models.semi_supervised import M1M2, M2, mlp_m2, stack_m2
 from latent_transfer.models.solvable import DiscreteMixture, LinearGaussian
 from latent_transfer.models.vade import VaDE
@@ -44,27 +56,36 @@ __all__ = [
     "CategoricalLikelihood",
     "Classifier",
     "DiscreteMixture",
+    "Encodes",
     "GaussianLikelihood",
     "Generates",
     "HasDensity",
     "HasPosterior",
+    "HasPrior",
     "Likelihood",
     "LinearGaussian",
     "MultimodalVAE",
     "MultinomialLikelihood",
     "PredictedGaussianLikelihood",
+    "Reconstructs",
     "VaDE",
     "conv_autoencoder",
     "conv_gan",
     "conv_vae",
     "feature_autoencoder",
+    "load",
+    "log_joint",
+    "log_prior",
     "mlp_autoencoder",
     "mlp_classifier",
     "mlp_gan",
     "mlp_m2",
     "mlp_multimodal_vae",
     "mlp_vae",
+    "posterior_of",
     "product_of_experts",
+    "require",
+    "save",
     "sparse_autoencoder",
     "stack_m2",
 ]

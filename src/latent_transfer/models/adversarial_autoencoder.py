@@ -11,8 +11,10 @@ from torch import nn
 from latent_transfer.models.autoencoders import Autoencoder
 from latent_transfer.models.gan import leaky_relu
 from latent_transfer.nets import ConvEncoder, Shape, VGGFeatures, normalise_spectra
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class AdversarialAutoencoder(Autoencoder):
     """Encoder, decoder, a discriminator of the reconstructions, and a Gaussian over the codes.
 
@@ -24,6 +26,15 @@ class AdversarialAutoencoder(Autoencoder):
         encoder: B×C×H×W to B×D.
         decoder: B×D to B×C×H×W logits.
         discriminator: B×C×H×W to B×1 scores: high for what it takes to be data.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import feature_autoencoder
+        >>> from latent_transfer.nets import small_vgg_features
+        >>> model = feature_autoencoder(small_vgg_features((4, 8)), (1, 8, 8), 4, channels=(4, 8))
+        >>> model.fit_prior(torch.rand(5, 1, 8, 8))
+        >>> model.generate(3).shape
+        torch.Size([3, 1, 8, 8])
     """
 
     code_mean: torch.Tensor
@@ -70,12 +81,15 @@ class AdversarialAutoencoder(Autoencoder):
             raise ValueError(
                 "An autoencoder has no prior of its own: call fit_prior(images) after training."
             )
-        noise = torch.randn(count, len(self.code_factors), generator=generator)
-        codes = self.code_mean + noise.to(self.code_mean.device) @ self.code_factors
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        size = (count, len(self.code_factors))
+        noise = torch.randn(size, dtype=torch.float32, generator=generator)
+        codes = self.code_mean + noise.to(self.code_mean) @ self.code_factors
         pixels: torch.Tensor = self.output(self.decode(codes))
         return pixels
 
 
+@remembers
 def feature_autoencoder(
     features: VGGFeatures,
     shape: Shape = (3, 32, 32),
@@ -83,7 +97,7 @@ def feature_autoencoder(
     *,
     channels: Sequence[int] = (64, 128),
 ) -> AdversarialAutoencoder:
-    """Frozen features of a classifier, a new linear layer to 256×8×8, and an image decoder.
+    """Make frozen features of a classifier, a new linear layer to 256×8×8, and an image decoder.
 
     Args:
         features: The first blocks of an image classifier; frozen here, whatever they were.
@@ -94,6 +108,14 @@ def feature_autoencoder(
 
     Raises:
         ValueError: If height or width is no multiple of 4.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import feature_autoencoder
+        >>> from latent_transfer.nets import small_vgg_features
+        >>> model = feature_autoencoder(small_vgg_features((4, 8)), (1, 8, 8), 4, channels=(4, 8))
+        >>> model.encode(torch.rand(5, 1, 8, 8)).shape  # 4×2×2
+        torch.Size([5, 16])
     """
     channels_out, height, width = shape
     if height % 4 or width % 4:

@@ -9,10 +9,12 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape
+from latent_transfer.nets.recipes import remembers
 
 SEED_HIDDEN = (128, 64, 32, 16)  # between 784 pixels and 8 code units
 
 
+@remembers
 class Autoencoder(nn.Module):
     """Encoder and decoder trained to return their input.
 
@@ -21,6 +23,15 @@ class Autoencoder(nn.Module):
         decoder: B×D to B×C×H×W logits.
         code_activation: Applied to the encoder's output; identity unless the code must be bounded.
         output: Maps logits to pixels; sigmoid for pixels in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import Autoencoder
+        >>> from latent_transfer.nets import ConvEncoder, MLPDecoder
+        >>> shape = (1, 8, 8)
+        >>> model = Autoencoder(ConvEncoder(shape, (4, 8), 3), MLPDecoder(3, (16,), shape))
+        >>> model.reconstruct(torch.rand(5, *shape)).shape
+        torch.Size([5, 1, 8, 8])
     """
 
     def __init__(
@@ -59,6 +70,7 @@ class Autoencoder(nn.Module):
         return pixels
 
 
+@remembers
 def mlp_autoencoder(
     shape: Shape = (1, 28, 28),
     hidden: Sequence[int] = SEED_HIDDEN,
@@ -68,7 +80,7 @@ def mlp_autoencoder(
     code_activation: nn.Module | None = None,
     output: nn.Module | None = None,
 ) -> Autoencoder:
-    """The deep fully connected autoencoder, 784-128-64-32-16-8 and back by default.
+    """Make the deep fully connected autoencoder, 784-128-64-32-16-8 and back by default.
 
     Args:
         shape: C, H, W of the images.
@@ -77,29 +89,43 @@ def mlp_autoencoder(
         activation: Makes the nonlinearity of the hidden layers.
         code_activation: Applied to the code, e.g. ``nn.ReLU()``; none by default.
         output: Maps logits to pixels; ``nn.Identity()`` for a linear output.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_autoencoder
+        >>> mlp_autoencoder().encode(torch.rand(5, 1, 28, 28)).shape
+        torch.Size([5, 8])
     """
     encoder = MLPEncoder(shape, hidden, code_size, activation)
     decoder = MLPDecoder(code_size, tuple(reversed(hidden)), shape, activation)
     return Autoencoder(encoder, decoder, code_activation, output)
 
 
+@remembers
 def conv_autoencoder(
     shape: Shape = (1, 28, 28),
     channels: Sequence[int] = (32, 64, 128, 256),
     code_size: int = 128,
 ) -> Autoencoder:
-    """The four-layer convolutional autoencoder with a 128-dimensional code.
+    """Make the four-layer convolutional autoencoder with a 128-dimensional code.
 
     Args:
         shape: C, H, W; 28×28 and 32×32, one or three channels, all fit.
         channels: Channels of the encoder's convolutions; the decoder mirrors them.
         code_size: D, the width of the code.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import conv_autoencoder
+        >>> conv_autoencoder((3, 8, 8), (4, 8), 6).encode(torch.rand(5, 3, 8, 8)).shape
+        torch.Size([5, 6])
     """
     encoder = ConvEncoder(shape, channels, code_size)
     decoder = ConvDecoder(code_size, tuple(reversed(channels)), shape)
     return Autoencoder(encoder, decoder)
 
 
+@remembers
 def sparse_autoencoder(
     shape: Shape = (1, 28, 28),
     code_size: int = 256,
@@ -107,7 +133,7 @@ def sparse_autoencoder(
     code_activation: nn.Module | None = None,
     unit_features: bool = False,
 ) -> Autoencoder:
-    """One wide layer, made useful by a sparsity penalty instead of a narrow code.
+    """Make one wide layer, useful by a sparsity penalty instead of a narrow code.
 
     The decoder is linear: a reconstruction is b + Σⱼ hⱼwⱼ, a sum of features wⱼ (the columns of the
     decoder's weight) in the amounts hⱼ.
@@ -119,6 +145,13 @@ def sparse_autoencoder(
             ``nn.ReLU()`` for an L1 norm, because a ReLU reaches exactly zero.
         unit_features: Keep every feature at length 1, so that codes cannot shrink, and an L1
             penalty with them, while the decoder's weights grow.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import sparse_autoencoder
+        >>> model = sparse_autoencoder((1, 8, 8), 100, unit_features=True)
+        >>> model.decoder.layers[0].weight.norm(dim=0).round().unique().tolist()
+        [1.0]
     """
     activation = code_activation or nn.Sigmoid()
     model = mlp_autoencoder(shape, (), code_size, code_activation=activation, output=nn.Identity())

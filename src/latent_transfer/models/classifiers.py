@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from latent_transfer.nets import MLPEncoder, Shape, fully_connected, limit_norms
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class Classifier(nn.Module):
     """Class logits from the features of an encoder.
 
@@ -19,6 +21,13 @@ class Classifier(nn.Module):
             posterior means if the encoder is a VAE's.
         classes: K, the number of classes.
         hidden: Widths of the head's hidden layers; none makes the head linear.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import Classifier, mlp_vae
+        >>> vae = mlp_vae((1, 8, 8), (16,), 2)
+        >>> Classifier(vae.encoder, feature_size=2, classes=10)(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 10])
     """
 
     def __init__(
@@ -39,6 +48,7 @@ class Classifier(nn.Module):
         return logits
 
 
+@remembers
 def mlp_classifier(
     shape: Shape = (1, 28, 28),
     classes: int = 10,
@@ -48,7 +58,7 @@ def mlp_classifier(
     input_dropout: float = 0.0,
     max_norm: float | None = None,
 ) -> Classifier:
-    """A fully connected classifier with ReLUs, regularised or not; its features are the last layer.
+    """Make a fully connected classifier with ReLUs, regularised or not.
 
     Args:
         shape: C, H, W of the images.
@@ -57,6 +67,13 @@ def mlp_classifier(
         dropout: Share of each hidden layer's units that is dropped in training.
         input_dropout: Share of the pixels that is dropped in training.
         max_norm: Greatest length of a hidden unit's vector of incoming weights, if any.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_classifier
+        >>> model = mlp_classifier((1, 8, 8), 10, (32, 16), dropout=0.5, max_norm=3.0)
+        >>> model(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 10])
     """
 
     def activation() -> nn.Module:

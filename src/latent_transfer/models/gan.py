@@ -16,17 +16,21 @@ from latent_transfer.nets import (
     MLPEncoder,
     Shape,
     device_of,
+    dtype_of,
     normalise_spectra,
 )
+from latent_transfer.nets.recipes import remembers
 
 leaky_relu = partial(nn.LeakyReLU, 0.2)
 
 
+@remembers
 class GAN(nn.Module):
     """Two nets that are trained against each other (Goodfellow et al. 2014).
 
     The generator that is trained swings with every step of its opponent; what is drawn from the
-    model afterwards comes from a moving average of its weights.
+    model afterwards comes from a moving average of its weights. Called with noise, the model gives
+    the images of the generator that is trained.
 
     Args:
         generator: B×D noise to B×C×H×W logits of pixels.
@@ -34,6 +38,15 @@ class GAN(nn.Module):
         latent_size: D.
         averaging: Decay of the moving average, in [0, 1); 0 keeps the last weights.
         output: Maps logits to pixels; sigmoid for pixels in [0, 1].
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import GAN
+        >>> from latent_transfer.nets import ConvEncoder, MLPDecoder
+        >>> shape = (1, 8, 8)
+        >>> gan = GAN(MLPDecoder(3, (16,), shape), ConvEncoder(shape, (4, 8), 1), latent_size=3)
+        >>> gan(torch.randn(5, 3)).shape, gan.discriminate(torch.rand(5, *shape)).shape
+        (torch.Size([5, 1, 8, 8]), torch.Size([5]))
     """
 
     def __init__(
@@ -56,10 +69,19 @@ class GAN(nn.Module):
         self.average = AveragedModel(generator, multi_avg_fn=average, use_buffers=True)
         self.average.requires_grad_(False)
 
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        """B×D to images B×C×H×W in pixel range, by the generator as it is now, which is trained.
+
+        The averaged generator, which draws the images in the end, is called by :meth:`decode`.
+        """
+        images: torch.Tensor = self.output(self.generator(latents))
+        return images
+
     def sample(self, count: int) -> torch.Tensor:
         """Images of the generator as it is now, count×C×H×W; noise from PyTorch's generator."""
-        latents = torch.randn(count, self.latent_size, device=self._device)
-        images: torch.Tensor = self.output(self.generator(latents))
+        device, dtype = device_of(self.generator), dtype_of(self.generator)
+        latents = torch.randn(count, self.latent_size, device=device, dtype=dtype)
+        images: torch.Tensor = self(latents)
         return images
 
     def discriminate(self, images: torch.Tensor) -> torch.Tensor:
@@ -81,15 +103,12 @@ class GAN(nn.Module):
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Images at ``count`` draws from N(0, I), count×C×H×W, by the averaged generator."""
-        # Drawn on the CPU, so that one seed gives the same images on every device.
-        latents = torch.randn(count, self.latent_size, generator=generator).to(self._device)
-        return self.decode(latents)
-
-    @property
-    def _device(self) -> torch.device:
-        return device_of(self.generator)
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        latents = torch.randn(count, self.latent_size, dtype=torch.float32, generator=generator)
+        return self.decode(latents.to(device_of(self.generator), dtype_of(self.generator)))
 
 
+@remembers
 def conv_gan(
     shape: Shape = (1, 28, 28),
     channels: Sequence[int] = (64, 128, 256),
@@ -97,7 +116,7 @@ def conv_gan(
     *,
     averaging: float = 0.995,
 ) -> GAN:
-    """A convolutional GAN: a VAE's decoder with batch norm against an encoder with one output.
+    """Make a convolutional GAN: a VAE's decoder with batch norm against an encoder of one output.
 
     The layers follow Radford et al. (2016); the discriminator's are spectrally normalised and
     have no batch norm (Miyato et al. 2018).
@@ -107,6 +126,11 @@ def conv_gan(
         channels: Of the discriminator's convolutions; the generator mirrors them.
         latent_size: D.
         averaging: Decay of the generator's moving average.
+
+    Example:
+        >>> from latent_transfer.models import conv_gan
+        >>> conv_gan((1, 8, 8), (4, 8), latent_size=3).generate(5).shape
+        torch.Size([5, 1, 8, 8])
     """
     generator = ConvDecoder(latent_size, tuple(reversed(channels)), shape, nn.BatchNorm2d, kernel=4)
     discriminator = ConvEncoder(shape, channels, 1, leaky_relu)
@@ -114,6 +138,7 @@ def conv_gan(
     return GAN(generator, discriminator, latent_size, averaging=averaging)
 
 
+@remembers
 def mlp_gan(
     shape: Shape,
     hidden: Sequence[int] = (128, 128),
@@ -122,7 +147,7 @@ def mlp_gan(
     averaging: float = 0.995,
     output: nn.Module | None = None,
 ) -> GAN:
-    """A fully connected GAN without normalisations.
+    """Make a fully connected GAN without normalisations.
 
     Args:
         shape: C, H, W of the images; (D, 1, 1) for rows of a table.
@@ -130,6 +155,12 @@ def mlp_gan(
         latent_size: D.
         averaging: Decay of the generator's moving average.
         output: Maps logits to pixels; ``nn.Identity()`` for values without bounds.
+
+    Example:
+        >>> from torch import nn
+        >>> from latent_transfer.models import mlp_gan
+        >>> mlp_gan((2, 1, 1), output=nn.Identity()).generate(5).shape  # rows of a table
+        torch.Size([5, 2, 1, 1])
     """
     generator = MLPDecoder(latent_size, hidden, shape)
     discriminator = MLPEncoder(shape, hidden, 1, leaky_relu)

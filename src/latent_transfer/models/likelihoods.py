@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from math import log
 
 import torch
@@ -13,10 +13,26 @@ from latent_transfer.densities import (
     gaussian_log_density,
     multinomial_log_density,
 )
+from latent_transfer.nets.recipes import remembers
 
 
-class Likelihood(nn.Module):
-    """A distribution over images, given the decoder's output."""
+class Likelihood(nn.Module, ABC):
+    """A distribution over images, given the decoder's output; subclasses say which.
+
+    Called like a module, it gives the expected image.
+
+    Example:
+        >>> from math import log
+        >>> from latent_transfer.models import Likelihood, mlp_vae
+        >>> class Laplace(Likelihood):
+        ...     def log_density(self, output, images):
+        ...         return -(images - output).abs().flatten(-3).sum(-1) - images[0].numel() * log(2)
+        ...
+        ...     def mean(self, output):
+        ...         return output
+        >>> mlp_vae((1, 8, 8), (16,), 2, likelihood=Laplace()).generate(5).shape
+        torch.Size([5, 1, 8, 8])
+    """
 
     @abstractmethod
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -26,9 +42,22 @@ class Likelihood(nn.Module):
     def mean(self, output: torch.Tensor) -> torch.Tensor:
         """The expected image, …×C×H×W."""
 
+    def forward(self, output: torch.Tensor) -> torch.Tensor:
+        """The expected image, …×C×H×W; see :meth:`mean`."""
+        return self.mean(output)
 
+
+@remembers
 class BernoulliLikelihood(Likelihood):
-    """Each pixel is a coin; the decoder's output is its logit."""
+    """Each pixel is a coin; the decoder's output is its logit.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import BernoulliLikelihood
+        >>> logits, images = torch.zeros(5, 1, 2, 2), torch.ones(5, 1, 2, 2)
+        >>> BernoulliLikelihood().log_density(logits, images)[0]  # 4·log ½
+        tensor(-2.7726)
+    """
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """See :func:`latent_transfer.densities.bernoulli_log_density`."""
@@ -39,6 +68,7 @@ class BernoulliLikelihood(Likelihood):
         return torch.sigmoid(output)
 
 
+@remembers
 class GaussianLikelihood(Likelihood):
     """Each pixel is Gaussian around the decoder's output, with one variance for all pixels.
 
@@ -46,6 +76,13 @@ class GaussianLikelihood(Likelihood):
         std: Standard deviation to start from, in units of the pixel range [0, 1].
         learned: Whether the variance is a parameter; a fixed one makes the loss a scaled
             squared error.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import GaussianLikelihood
+        >>> images = torch.rand(5, 1, 2, 2)
+        >>> GaussianLikelihood(std=1.0).log_density(images, images)[0]  # −4·½·log 2π
+        tensor(-3.6758, ...)
     """
 
     log_variance: torch.Tensor
@@ -58,6 +95,7 @@ class GaussianLikelihood(Likelihood):
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Log N(x; output, σ²) summed over pixels, in nats per image."""
+        output = output.to(images.dtype)  # under bfloat16 autocast the sum still runs in float32
         return gaussian_log_density(images, output, self.log_variance).flatten(-3).sum(-1)
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
@@ -65,10 +103,18 @@ class GaussianLikelihood(Likelihood):
         return output
 
 
+@remembers
 class PredictedGaussianLikelihood(Likelihood):
     """Each element is Gaussian; the decoder predicts all means, then all log-variances.
 
     The axis after the batch is split in two: the decoder's output is …×B×2C×… for inputs of B×C×….
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import PredictedGaussianLikelihood
+        >>> vectors = torch.zeros(5, 3)
+        >>> PredictedGaussianLikelihood().log_density(torch.zeros(5, 6), vectors)[0]
+        tensor(-2.7568)
     """
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -82,10 +128,18 @@ class PredictedGaussianLikelihood(Likelihood):
         return output.chunk(2, dim=-1)[0]
 
 
+@remembers
 class MultinomialLikelihood(Likelihood):
     """Counts, of the words of a text say; the decoder's outputs are the logits of one draw.
 
     How many draws there were, N, is no part of the model: it is taken from the counts.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import MultinomialLikelihood
+        >>> counts = torch.tensor([1.0, 1.0]).view(1, 2, 1, 1)  # two words, each once
+        >>> MultinomialLikelihood().log_density(torch.zeros(1, 2, 1, 1), counts).exp()
+        tensor([0.5000])
     """
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -97,8 +151,16 @@ class MultinomialLikelihood(Likelihood):
         return output.flatten(-3).softmax(-1).view_as(output)
 
 
+@remembers
 class CategoricalLikelihood(Likelihood):
-    """A label; the decoder's output holds the logits of the classes."""
+    """A label; the decoder's output holds the logits of the classes.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import CategoricalLikelihood
+        >>> CategoricalLikelihood().log_density(torch.zeros(3, 4), torch.tensor([0, 1, 2])).exp()
+        tensor([0.2500, 0.2500, 0.2500])
+    """
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Log p(label) in nats: …×B×K and labels B to …×B."""

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from latent_transfer.densities import bernoulli_log_density
+from latent_transfer.nets.recipes import remembers
 from latent_transfer.nets.shapes import Shape, check_images
 
 # Pixels whose hidden units are computed together: few enough for a batch of 100 and 500 units to
@@ -16,16 +17,25 @@ from latent_transfer.nets.shapes import Shape, check_images
 PIXELS_AT_ONCE = 8
 
 
+@remembers
 class NADE(nn.Module):
     """The neural autoregressive distribution estimator of Larochelle & Murray (2011).
 
     p(x) = Π_d p(x_d | x_<d): each pixel, in raster order and channel after channel, is a coin
     whose logit b_d + V_d·σ(c + Σ_{i<d} x_i·W_i) is a one-layer net of the pixels before it. All
-    these nets share W and c.
+    these nets share W and c. Called with images, the model gives these logits.
 
     Args:
         shape: C, H, W of the images; P = C·H·W.
         hidden: H, hidden units.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import NADE
+        >>> nade = NADE((1, 2, 2), hidden=5)
+        >>> every = torch.cartesian_prod(*[torch.tensor([0.0, 1.0])] * 4).view(16, 1, 2, 2)
+        >>> round(nade.log_density(every).exp().sum().item(), 4)  # all images there are
+        1.0
     """
 
     def __init__(self, shape: Shape = (1, 28, 28), hidden: int = 500) -> None:
@@ -54,6 +64,10 @@ class NADE(nn.Module):
             )
         return (logits + self.output_bias).unflatten(1, self.shape)
 
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits of every pixel given those before it, B×C×H×W; see :meth:`conditionals`."""
+        return self.conditionals(images)
+
     def log_density(self, images: torch.Tensor) -> torch.Tensor:
         """Log p(x) = Σ_d log p(x_d | x_<d), exactly, in nats per image: B×C×H×W to B.
 
@@ -62,7 +76,7 @@ class NADE(nn.Module):
         Raises:
             ValueError: If the images have another shape or pixels other than 0 and 1.
         """
-        return bernoulli_log_density(self.conditionals(images), images)
+        return bernoulli_log_density(self(images), images)
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """``count`` draws from p(x), pixel after pixel: binary images, count×C×H×W."""

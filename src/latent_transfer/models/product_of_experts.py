@@ -18,13 +18,14 @@ from latent_transfer.models.likelihoods import (
     CategoricalLikelihood,
     Likelihood,
 )
-from latent_transfer.nets import MLPDecoder, MLPEncoder, Shape, fully_connected
+from latent_transfer.nets import MLPDecoder, MLPEncoder, Shape, dtype_of, fully_connected
+from latent_transfer.nets.recipes import remembers
 
 Modalities = Sequence[torch.Tensor | None]
 
 
 def product_of_experts(experts: Gaussian, present: torch.Tensor | None = None) -> Gaussian:
-    """The normalised product of N(0, I) and the Gaussians of those experts that have an opinion.
+    """Return the normalised product of N(0, I) and the Gaussians of the experts that are asked.
 
     Precisions (inverse variances) add up, and the mean is the average of the means weighted by
     precision; the prior counts as an expert of mean 0 and precision 1. Without any other, the
@@ -38,6 +39,14 @@ def product_of_experts(experts: Gaussian, present: torch.Tensor | None = None) -
 
     Returns:
         A Gaussian of …×D.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.densities import Gaussian
+        >>> from latent_transfer.models import product_of_experts
+        >>> one = Gaussian(torch.ones(1, 5, 2), torch.zeros(1, 5, 2))  # N(1, I), M = 1
+        >>> product_of_experts(one).mean[0]  # half-way to the prior
+        tensor([0.5000, 0.5000])
     """
     precisions = torch.exp(-experts.log_variance)  # M×…×D
     opinions = precisions * experts.mean
@@ -49,8 +58,11 @@ def product_of_experts(experts: Gaussian, present: torch.Tensor | None = None) -
     return Gaussian(opinions.sum(0) / precision, -precision.log())
 
 
+@remembers
 class MultimodalVAE(nn.Module):
     """p(z) = N(0, I) and modalities that are independent given z; one encoder and decoder each.
+
+    Called with a list of modalities, it gives the parameters of all at the posterior mean.
 
     Args:
         encoders: One a modality, B×… to B×2D: mean and log-variance of its expert.
@@ -60,6 +72,14 @@ class MultimodalVAE(nn.Module):
 
     Raises:
         ValueError: If the numbers of encoders, decoders and likelihoods differ.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_multimodal_vae
+        >>> vae = mlp_multimodal_vae([(1, 8, 8), 10], (16,), latent_size=2)  # images and labels
+        >>> images, labels = vae([None, torch.tensor([3, 7])])  # from labels alone
+        >>> images.shape, labels.shape
+        (torch.Size([2, 1, 8, 8]), torch.Size([2, 10]))
     """
 
     def __init__(
@@ -90,6 +110,13 @@ class MultimodalVAE(nn.Module):
         experts = [self._expert(number, x, present[number]) for number, x in enumerate(modalities)]
         means, log_variances = zip(*experts, strict=True)
         return product_of_experts(Gaussian(torch.stack(means), torch.stack(log_variances)), present)
+
+    def forward(
+        self, modalities: Modalities, present: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        """What each modality's likelihood takes, B×… each, at the posterior mean: no noise."""
+        latents = self.posterior(modalities, present).mean  # B×D
+        return tuple(self.decode(latents, number) for number in range(len(self.decoders)))
 
     def decode(self, latents: torch.Tensor, modality: int) -> torch.Tensor:
         """…×D to the likelihood's parameters of one modality."""
@@ -137,9 +164,13 @@ class MultimodalVAE(nn.Module):
         """Who has what, M×B booleans: ``present``, with false for each ``None``.
 
         Raises:
-            ValueError: If the number of modalities is another than the model's, all are ``None``,
-                or ``present`` has another shape.
+            ValueError: If they are one tensor, their number is another than the model's, all are
+                ``None``, or ``present`` has another shape.
         """
+        if isinstance(modalities, torch.Tensor):
+            raise ValueError(
+                "This model takes a list of modalities, None for a missing one, not one tensor."
+            )
         given = [x for x in modalities if x is not None]
         if len(modalities) != len(self.encoders) or not given:
             raise ValueError(
@@ -159,11 +190,10 @@ class MultimodalVAE(nn.Module):
         return present & there[:, None]
 
     def _expert(self, number: int, x: torch.Tensor | None, rows: torch.Tensor) -> Gaussian:
-        weight = next(self.parameters())
-        mean = weight.new_zeros(len(rows), self.latent_size)
+        mean = torch.zeros(len(rows), self.latent_size, device=rows.device, dtype=dtype_of(self))
         log_variance = torch.zeros_like(mean)
         if x is not None and rows.any():
-            output = self.encoders[number](x[rows]).to(weight.dtype)  # rows×2D
+            output = self.encoders[number](x[rows]).to(mean.dtype)  # rows×2D
             mean[rows], log_variance[rows] = output.chunk(2, dim=-1)
         return Gaussian(mean, log_variance)
 
@@ -173,6 +203,7 @@ class MultimodalVAE(nn.Module):
         return likelihood
 
 
+@remembers
 def mlp_multimodal_vae(
     modalities: Sequence[Shape | int],
     hidden: Sequence[int] = (500,),
@@ -181,7 +212,7 @@ def mlp_multimodal_vae(
     likelihoods: Sequence[Likelihood] | None = None,
     activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> MultimodalVAE:
-    """A fully connected multimodal VAE of images, rows of tables and labels.
+    """Make a fully connected multimodal VAE of images, rows of tables and labels.
 
     Args:
         modalities: For each modality the shape C, H, W of its images, or the number of classes of
@@ -190,6 +221,13 @@ def mlp_multimodal_vae(
         latent_size: D.
         likelihoods: p(x_m | z); if left out, Bernoulli for images and categorical for labels.
         activation: Makes the nonlinearity of the hidden layers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_multimodal_vae
+        >>> vae = mlp_multimodal_vae([(1, 8, 8), 10], (16,), latent_size=2)
+        >>> vae.translate([torch.rand(5, 1, 8, 8), None], target=1).shape
+        torch.Size([5, 10])
     """
     mirrored = tuple(reversed(hidden))
     encoders, decoders, usual = list[nn.Module](), list[nn.Module](), list[Likelihood]()

@@ -19,9 +19,11 @@ from latent_transfer.models.likelihoods import (
     PredictedGaussianLikelihood,
 )
 from latent_transfer.models.vae import VAE
-from latent_transfer.nets import ConditionalMLP, Shape, fully_connected
+from latent_transfer.nets import ConditionalMLP, Shape, dtype_of, fully_connected
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class M2(nn.Module):
     """p(y) uniform, p(z) = N(0, I), p(x | y, z); q(y | x) and q(z | x, y) to infer them.
 
@@ -35,6 +37,13 @@ class M2(nn.Module):
         latent_size: D.
         shape: Of one input; C×H×W for images.
         likelihood: p(x | y, z); Bernoulli unless told otherwise.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_m2
+        >>> m2, images = mlp_m2((1, 8, 8), 10, (16,), 2), torch.rand(5, 1, 8, 8)
+        >>> m2(images).shape, m2.posterior(images).mean.shape  # for every class
+        (torch.Size([5, 10]), torch.Size([10, 5, 2]))
     """
 
     def __init__(
@@ -84,9 +93,11 @@ class M2(nn.Module):
         self, labels: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """The expected image of each label at a draw of z from the prior: B to B×…."""
-        # Drawn on the CPU, so that one seed gives the same images on every device.
-        latents = torch.randn(len(labels), self.latent_size, generator=generator)
-        return self.likelihood.mean(self.decode(latents.to(labels.device), labels))
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        size = (len(labels), self.latent_size)
+        latents = torch.randn(size, dtype=torch.float32, generator=generator)
+        latents = latents.to(labels.device, dtype_of(self))
+        return self.likelihood.mean(self.decode(latents, labels))
 
     def analogies(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Each image's style in every class: B×… and labels B to K×B×…, pixels of the mean."""
@@ -102,6 +113,7 @@ class M2(nn.Module):
         return images.flatten(1)
 
 
+@remembers
 class M1M2(nn.Module):
     """M2 on the latents of M1, a trained VAE that stays as it is.
 
@@ -111,6 +123,13 @@ class M1M2(nn.Module):
         m1: The VAE; its parameters are frozen here.
         m2: A model of A-vectors.
         kept: Numbers of the A dimensions of M1 that carry something.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_vae, stack_m2
+        >>> m1m2 = stack_m2(mlp_vae((1, 8, 8), (16,), 3), torch.tensor([0, 2]), 10, (8,), 2)
+        >>> m1m2.generate(torch.tensor([4, 4, 7])).shape
+        torch.Size([3, 1, 8, 8])
     """
 
     kept: torch.Tensor
@@ -150,6 +169,7 @@ class M1M2(nn.Module):
         return self.m1.likelihood.mean(self.m1.decode(full))
 
 
+@remembers
 def mlp_m2(
     shape: Shape = (1, 28, 28),
     classes: int = 10,
@@ -159,7 +179,7 @@ def mlp_m2(
     likelihood: Likelihood | None = None,
     activation: Callable[[], nn.Module] = nn.Softplus,
 ) -> M2:
-    """A fully connected M2 of images; all three nets have the same hidden widths.
+    """Make a fully connected M2 of images; all three nets have the same hidden widths.
 
     Args:
         shape: C, H, W of the images.
@@ -168,10 +188,17 @@ def mlp_m2(
         latent_size: D.
         likelihood: p(x | y, z); Bernoulli unless told otherwise.
         activation: Makes the nonlinearity of the hidden layers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_m2
+        >>> mlp_m2((1, 8, 8), 10, (16,), 2).generate(torch.arange(10)).shape
+        torch.Size([10, 1, 8, 8])
     """
     return _mlp_m2(shape, classes, hidden, latent_size, prod(shape), likelihood, activation)
 
 
+@remembers
 def stack_m2(
     m1: VAE,
     kept: torch.Tensor,
@@ -181,7 +208,7 @@ def stack_m2(
     *,
     activation: Callable[[], nn.Module] = nn.Softplus,
 ) -> M1M2:
-    """M1+M2: a fully connected M2 with Gaussian p(z1 | y, z2) on the kept latents of ``m1``.
+    """Make M1+M2: an M2 with Gaussian p(z1 | y, z2) on the kept latents of ``m1``.
 
     Args:
         m1: A trained VAE.
@@ -190,6 +217,13 @@ def stack_m2(
         hidden: Hidden widths of M2's nets.
         latent_size: Size of z2.
         activation: Makes the nonlinearity of the hidden layers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_vae, stack_m2
+        >>> m1m2 = stack_m2(mlp_vae((1, 8, 8), (16,), 3), torch.tensor([0, 2]), 10, (8,), 2)
+        >>> m1m2(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 10])
     """
     size = len(kept)
     likelihood = PredictedGaussianLikelihood()

@@ -17,8 +17,10 @@ from latent_transfer.densities import (
     gaussian_log_density,
     standard_normal_log_density,
 )
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class LinearGaussian(nn.Module):
     """Probabilistic PCA: z ~ N(0, I), x | z ~ N(Wz + b, s²I) (Tipping & Bishop 1999).
 
@@ -26,6 +28,14 @@ class LinearGaussian(nn.Module):
         weight: W, P×D.
         bias: b, P.
         noise_std: s, the same in every direction.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import LinearGaussian
+        >>> model = LinearGaussian(torch.eye(3)[:, :1], torch.zeros(3), noise_std=1.0)
+        >>> points = torch.randn(5, 3)
+        >>> model.log_evidence(points).shape, model.posterior(points).mean.shape
+        (torch.Size([5]), torch.Size([5, 1]))
     """
 
     weight: torch.Tensor
@@ -59,10 +69,14 @@ class LinearGaussian(nn.Module):
         weight = directions[:, -latent_size:] * kept.sqrt()
         return cls(weight, points.mean(0), noise_variance.sqrt().item())
 
+    def forward(self, points: torch.Tensor) -> torch.Tensor:
+        """Log p(x) in nats, B×P to B; see :meth:`log_evidence`."""
+        return self.log_evidence(points)
+
     def marginal(self) -> MultivariateNormal:
         """p(x) = N(b, WWᵀ + s²I)."""
         size = self.bias.shape[0]
-        noise = self.noise_variance * torch.eye(size, dtype=self.bias.dtype)
+        noise = self.noise_variance * torch.eye(size).to(self.bias)
         return MultivariateNormal(self.bias, self.weight @ self.weight.T + noise)
 
     def log_evidence(self, points: torch.Tensor) -> torch.Tensor:
@@ -79,9 +93,8 @@ class LinearGaussian(nn.Module):
         Equation: eq-ppca-posterior (Tipping & Bishop 1999).
         """
         size = self.weight.shape[1]
-        precision = self.weight.T @ self.weight + self.noise_variance * torch.eye(
-            size, dtype=self.weight.dtype
-        )  # M, D×D
+        noise = self.noise_variance * torch.eye(size).to(self.weight)
+        precision = self.weight.T @ self.weight + noise  # M, D×D
         projected = (points - self.bias) @ self.weight  # B×D
         mean = torch.linalg.solve(precision, projected.T).T
         return MultivariateNormal(mean, self.noise_variance * torch.linalg.inv(precision))
@@ -113,12 +126,21 @@ class LinearGaussian(nn.Module):
         return -0.5 * (size * log(2 * pi * self.noise_variance) + squares / self.noise_variance)
 
 
+@remembers
 class DiscreteMixture(nn.Module):
     """A latent that takes K values: p(k), and independent Bernoulli pixels given k.
 
     Args:
         prior_logits: K, the unnormalised log p(k).
         pixel_logits: K×C×H×W, the logits of p(x | k).
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import DiscreteMixture
+        >>> model = DiscreteMixture(torch.zeros(2), torch.randn(2, 1, 3, 3))
+        >>> images = torch.ones(5, 1, 3, 3)
+        >>> torch.allclose(model.elbo(images, model.posterior(images)), model.log_evidence(images))
+        True
     """
 
     prior_logits: torch.Tensor
@@ -141,6 +163,10 @@ class DiscreteMixture(nn.Module):
         Equation: eq-mixture-evidence.
         """
         return self.log_joint(images).logsumexp(-1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Log p(x) in nats, B×C×H×W to B; see :meth:`log_evidence`."""
+        return self.log_evidence(images)
 
     def posterior(self, images: torch.Tensor) -> torch.Tensor:
         """p(k | x), B×K, by Bayes' rule."""

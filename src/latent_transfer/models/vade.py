@@ -11,11 +11,13 @@ from torch import nn
 from latent_transfer.densities import Gaussian, gaussian_log_density
 from latent_transfer.models.likelihoods import Likelihood
 from latent_transfer.models.vae import VAE
+from latent_transfer.nets.recipes import remembers
 
 #: Smallest variance of a component along one axis when it is taken from codes.
 SMALLEST_VARIANCE = 1e-4
 
 
+@remembers
 class VaDE(nn.Module):
     """p(c) = π_c, p(z | c) = N(μ_c, diag σ_c²), p(x | z); q(z | x) from the encoder of a VAE.
 
@@ -25,6 +27,13 @@ class VaDE(nn.Module):
     Args:
         vae: Lends its encoder, decoder and likelihood; its own prior N(0, I) is not used.
         clusters: K.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import VaDE, mlp_vae
+        >>> vade = VaDE(mlp_vae((1, 8, 8), (16,), 2), clusters=3)
+        >>> vade(torch.rand(5, 1, 8, 8)).exp().sum(1)  # q(c | x)
+        tensor([1.0000, 1.0000, 1.0000, 1.0000, 1.0000], ...)
     """
 
     def __init__(self, vae: VAE, clusters: int) -> None:
@@ -75,9 +84,13 @@ class VaDE(nn.Module):
         log_densities = gaussian_log_density(points, self.means, self.log_variances).sum(-1)
         return self.log_weights + log_densities
 
+    def prior_log_density(self, latents: torch.Tensor) -> torch.Tensor:
+        """Log p(z) = log Σ_c p(c, z) in nats: …×D to …."""
+        return self.log_prior(latents).logsumexp(-1)
+
     def log_joint(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """Log p(x, z), the clusters summed out, in nats per image: …×B."""
-        return self.log_likelihood(images, latents) + self.log_prior(latents).logsumexp(-1)
+        return self.log_likelihood(images, latents) + self.prior_log_density(latents)
 
     def log_responsibilities(self, latents: torch.Tensor) -> torch.Tensor:
         """Log p(c | z) in nats: …×D to …×K.
@@ -94,10 +107,11 @@ class VaDE(nn.Module):
         self, clusters: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """The expected image at a draw from each named cluster: B to B×C×H×W."""
-        # Drawn on the CPU, so that one seed gives the same images on every device.
-        noise = torch.randn(len(clusters), self.latent_size, generator=generator)
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        size = (len(clusters), self.latent_size)
+        noise = torch.randn(size, dtype=torch.float32, generator=generator)
         spread = torch.exp(0.5 * self.log_variances[clusters])
-        latents = self.means[clusters] + spread * noise.to(self.means.device)
+        latents = self.means[clusters] + spread * noise.to(self.means)
         return self.likelihood.mean(self.decode(latents))
 
     @torch.no_grad()

@@ -7,19 +7,41 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from latent_transfer.densities import Gaussian, standard_normal_log_density
+from latent_transfer.densities import Gaussian
 from latent_transfer.models.likelihoods import BernoulliLikelihood, Likelihood
-from latent_transfer.nets import ConvDecoder, ConvEncoder, MLPDecoder, MLPEncoder, Shape, device_of
+from latent_transfer.models.protocols import log_prior
+from latent_transfer.nets import (
+    ConvDecoder,
+    ConvEncoder,
+    MLPDecoder,
+    MLPEncoder,
+    Shape,
+    device_of,
+    dtype_of,
+)
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class VAE(nn.Module):
     """A latent-variable model of images with an amortised Gaussian posterior.
+
+    Called like an autoencoder, it gives the likelihood's parameters at the posterior mean.
 
     Args:
         encoder: B×C×H×W to B×2D: means and log-variances of q(z | x), side by side.
         decoder: …×D to …×C×H×W: what ``likelihood`` takes.
         latent_size: D.
         likelihood: p(x | z); Bernoulli unless told otherwise.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import VAE
+        >>> from latent_transfer.nets import ConvEncoder, MLPDecoder
+        >>> shape = (1, 8, 8)
+        >>> vae = VAE(ConvEncoder(shape, (4, 8), 2 * 3), MLPDecoder(3, (16,), shape), latent_size=3)
+        >>> vae.posterior(torch.rand(5, *shape)).mean.shape, vae.generate(2).shape
+        (torch.Size([5, 3]), torch.Size([2, 1, 8, 8]))
     """
 
     def __init__(
@@ -55,20 +77,27 @@ class VAE(nn.Module):
 
     def log_joint(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
         """Log p(x, z) = log p(x | z) + log p(z) in nats per image: …×B."""
-        return self.log_likelihood(images, latents) + standard_normal_log_density(latents)
+        return self.log_likelihood(images, latents) + log_prior(self, latents)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The likelihood's parameters at the posterior mean, B×C×H×W to B×C×H×W: no noise.
+
+        A loss needs draws of z instead; ``objectives.negative_elbo`` makes them.
+        """
+        return self.decode(self.posterior(images).mean)
 
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
         """The expected image at the posterior mean, B×C×H×W in pixel range."""
-        return self.likelihood.mean(self.decode(self.posterior(images).mean))
+        return self.likelihood.mean(self(images))
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Expected images at ``count`` draws from the prior, count×C×H×W in pixel range."""
-        device = device_of(self)
-        # Drawn on the CPU, so that one seed gives the same images on every device.
-        latents = torch.randn(count, self.latent_size, generator=generator).to(device)
-        return self.likelihood.mean(self.decode(latents))
+        # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
+        latents = torch.randn(count, self.latent_size, dtype=torch.float32, generator=generator)
+        return self.likelihood.mean(self.decode(latents.to(device_of(self), dtype_of(self))))
 
 
+@remembers
 def mlp_vae(
     shape: Shape = (1, 28, 28),
     hidden: Sequence[int] = (500, 500),
@@ -77,7 +106,7 @@ def mlp_vae(
     likelihood: Likelihood | None = None,
     activation: Callable[[], nn.Module] = nn.ReLU,
 ) -> VAE:
-    """A fully connected VAE; the default is 784-500-500-50.
+    """Make a fully connected VAE; the default is 784-500-500-50.
 
     Args:
         shape: C, H, W of the images.
@@ -85,12 +114,20 @@ def mlp_vae(
         latent_size: D.
         likelihood: p(x | z); Bernoulli unless told otherwise.
         activation: Makes the nonlinearity of the hidden layers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_vae
+        >>> vae = mlp_vae((1, 8, 8), hidden=(16,), latent_size=2)
+        >>> vae.reconstruct(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 1, 8, 8])
     """
     encoder = MLPEncoder(shape, hidden, 2 * latent_size, activation)
     decoder = MLPDecoder(latent_size, tuple(reversed(hidden)), shape, activation)
     return VAE(encoder, decoder, latent_size, likelihood)
 
 
+@remembers
 def conv_vae(
     shape: Shape = (1, 28, 28),
     channels: Sequence[int] = (32, 64, 128, 256),
@@ -98,13 +135,18 @@ def conv_vae(
     *,
     likelihood: Likelihood | None = None,
 ) -> VAE:
-    """A convolutional VAE on the layers of :func:`conv_autoencoder`.
+    """Make a convolutional VAE on the layers of :func:`conv_autoencoder`.
 
     Args:
         shape: C, H, W of the images.
         channels: Channels of the encoder's convolutions; the decoder mirrors them.
         latent_size: D.
         likelihood: p(x | z); Bernoulli unless told otherwise.
+
+    Example:
+        >>> from latent_transfer.models import conv_vae
+        >>> conv_vae((3, 8, 8), channels=(4, 8), latent_size=2).generate(5).shape
+        torch.Size([5, 3, 8, 8])
     """
     encoder = ConvEncoder(shape, channels, 2 * latent_size)
     decoder = ConvDecoder(latent_size, tuple(reversed(channels)), shape)

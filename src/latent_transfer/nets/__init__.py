@@ -6,7 +6,7 @@ from latent_transfer.nets.convolutional import ConvDecoder, ConvEncoder
 from latent_transfer.nets.inception import InceptionFeatures, inception_features
 from latent_transfer.nets.initialisation import he_initialise
 from latent_transfer.nets.mlp import MLPDecoder, MLPEncoder, fully_connected
-from latent_transfer.nets.parts import device_of, find_part
+from latent_transfer.nets.parts import device_of, dtype_of, find_part
 from latent_transfer.nets.shapes import Shape
 from latent_transfer.nets.vgg import VGGFeatures, small_vgg_features, vgg19_features
 
@@ -20,6 +20,7 @@ __all__ = [
     "Shape",
     "VGGFeatures",
     "device_of",
+    "dtype_of",
     "find_part",
     "fully_connected",
     "he_initialise",

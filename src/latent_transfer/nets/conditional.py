@@ -8,8 +8,10 @@ import torch
 from torch import nn
 
 from latent_transfer.nets.mlp import fully_connected
+from latent_transfer.nets.recipes import remembers
 
 
+@remembers
 class ConditionalMLP(nn.Module):
     """Fully connected layers of a vector and a class, the last one linear.
 
@@ -23,6 +25,13 @@ class ConditionalMLP(nn.Module):
         hidden: Widths of the hidden layers, first to last, at least one.
         outputs: Width of the output.
         activation: Makes the nonlinearity after each hidden layer.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import ConditionalMLP
+        >>> net, vectors = ConditionalMLP(4, classes=3, hidden=(8,), outputs=2), torch.rand(5, 4)
+        >>> net(vectors, torch.tensor([0, 1, 2, 0, 1])).shape, net(vectors).shape  # every class
+        (torch.Size([5, 2]), torch.Size([3, 5, 2]))
     """
 
     def __init__(

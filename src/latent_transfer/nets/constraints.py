@@ -6,7 +6,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrizations
 
+from latent_transfer.nets.recipes import remembers_change
 
+
+@remembers_change
 def limit_norms(model: nn.Module, limit: float) -> None:
     """Keep each unit's vector of incoming weights at most ``limit`` long (Srivastava et al. 2014).
 
@@ -19,6 +22,14 @@ def limit_norms(model: nn.Module, limit: float) -> None:
 
     Raises:
         ValueError: If the limit is not positive.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import fully_connected, limit_norms
+        >>> net = fully_connected([4, 8, 2])
+        >>> limit_norms(net, 0.1)
+        >>> bool((net[0].weight.norm(dim=1) <= 0.1001).all())
+        True
     """
     if not limit > 0:
         raise ValueError(f"A greatest norm must be positive, not {limit}.")
@@ -32,6 +43,7 @@ def limit_norms(model: nn.Module, limit: float) -> None:
         layer.register_forward_pre_hook(shorten)
 
 
+@remembers_change
 def normalise_spectra(model: nn.Module) -> None:
     """Divide each layer's weight by its largest singular value, in place (Miyato et al. 2018).
 
@@ -41,6 +53,14 @@ def normalise_spectra(model: nn.Module) -> None:
 
     Args:
         model: Changed in place.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import fully_connected, normalise_spectra
+        >>> net = fully_connected([4, 8, 2])
+        >>> normalise_spectra(net)
+        >>> round(torch.linalg.svdvals(net.eval()[0].weight)[0].item(), 1)
+        1.0
     """
     layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
     for layer in layers:

@@ -9,9 +9,11 @@ from math import ceil, prod
 import torch
 from torch import nn
 
+from latent_transfer.nets.recipes import remembers
 from latent_transfer.nets.shapes import Shape, check_codes, check_images
 
 
+@remembers
 class ConvEncoder(nn.Module):
     """Images to vectors: each 3×3 convolution halves the size, rounding up; then one linear layer.
 
@@ -23,6 +25,12 @@ class ConvEncoder(nn.Module):
         channels: Channels after each convolution.
         outputs: Width of the output.
         activation: Makes the nonlinearity after each convolution.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import ConvEncoder
+        >>> ConvEncoder((3, 32, 32), (8, 16), outputs=6)(torch.rand(5, 3, 32, 32)).shape
+        torch.Size([5, 6])
     """
 
     def __init__(
@@ -49,6 +57,7 @@ class ConvEncoder(nn.Module):
         return outputs
 
 
+@remembers
 class ConvDecoder(nn.Module):
     """The encoder's mirror: one linear layer, then transposed convolutions; the output is logits.
 
@@ -63,6 +72,12 @@ class ConvDecoder(nn.Module):
             ``nn.BatchNorm2d``; none unless told otherwise.
         kernel: Side of the transposed convolutions' kernels, 3 or 4; pixels are reached by equally
             many weights, and show no checkerboard, if it is a multiple of the stride 2.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import ConvDecoder
+        >>> ConvDecoder(6, (16, 8), (1, 28, 28))(torch.randn(7, 5, 6)).shape  # 7 samples of 5 codes
+        torch.Size([7, 5, 1, 28, 28])
     """
 
     def __init__(
@@ -115,10 +130,15 @@ def _paddings(
 
 
 def halvings(shape: Shape, times: int) -> list[tuple[int, int]]:
-    """Height and width before and after each of ``times`` halvings that round up.
+    """Return height and width before and after each of ``times`` halvings that round up.
 
     Raises:
         ValueError: If the image is too small to be halved that often.
+
+    Example:
+        >>> from latent_transfer.nets.convolutional import halvings
+        >>> halvings((1, 28, 28), 4)
+        [(28, 28), (14, 14), (7, 7), (4, 4), (2, 2)]
     """
     sizes = [(shape[1], shape[2])]
     for _ in range(times):

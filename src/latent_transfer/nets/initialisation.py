@@ -23,6 +23,12 @@ def he_initialise(model: M) -> M:
 
     Returns:
         The same model.
+
+    Example:
+        >>> from latent_transfer.nets import fully_connected, he_initialise
+        >>> net = he_initialise(fully_connected([1000, 1000, 1]))
+        >>> round(net[0].weight.var().item() * 1000, 1)
+        2.0
     """
     for layer in model.modules():
         if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):

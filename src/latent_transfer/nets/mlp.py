@@ -9,9 +9,11 @@ from math import prod
 import torch
 from torch import nn
 
+from latent_transfer.nets.recipes import remembers
 from latent_transfer.nets.shapes import Shape, check_codes, check_images
 
 
+@remembers
 class MLPEncoder(nn.Module):
     """Images to vectors through fully connected layers, the last one linear.
 
@@ -20,6 +22,12 @@ class MLPEncoder(nn.Module):
         hidden: Widths of the hidden layers, first to last.
         outputs: Width of the output.
         activation: Makes the nonlinearity after each hidden layer.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import MLPEncoder
+        >>> MLPEncoder((1, 8, 8), hidden=(32, 16), outputs=4)(torch.rand(5, 1, 8, 8)).shape
+        torch.Size([5, 4])
     """
 
     def __init__(
@@ -40,6 +48,7 @@ class MLPEncoder(nn.Module):
         return outputs
 
 
+@remembers
 class MLPDecoder(nn.Module):
     """Vectors to images through fully connected layers, the last one linear (logits).
 
@@ -48,6 +57,12 @@ class MLPDecoder(nn.Module):
         hidden: Widths of the hidden layers, first to last.
         shape: C, H, W of the images.
         activation: Makes the nonlinearity after each hidden layer.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import MLPDecoder
+        >>> MLPDecoder(4, hidden=(16, 32), shape=(1, 8, 8))(torch.randn(7, 5, 4)).shape
+        torch.Size([7, 5, 1, 8, 8])
     """
 
     def __init__(
@@ -71,11 +86,16 @@ class MLPDecoder(nn.Module):
 def fully_connected(
     widths: Sequence[int], activation: Callable[[], nn.Module] = nn.ReLU
 ) -> nn.Sequential:
-    """Linear layers from the first width to the last, with an activation between them.
+    """Make linear layers from the first width to the last, with an activation between them.
 
     Args:
         widths: Of the input, of the hidden layers if there are any, and of the output.
         activation: Makes the nonlinearity after each hidden layer.
+
+    Example:
+        >>> from latent_transfer.nets import fully_connected
+        >>> [type(layer).__name__ for layer in fully_connected([64, 16, 4])]
+        ['Linear', 'ReLU', 'Linear']
     """
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise(widths):

@@ -21,6 +21,16 @@ def load_weights(net: nn.Module, path: Path, prefix: str = "") -> None:
 
     Raises:
         DataError: If the file is missing, damaged, or lacks a weight of this name and shape.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from safetensors.torch import save_file
+        >>> from torch import nn
+        >>> from latent_transfer.nets.pretrained import load_weights
+        >>> net, path = nn.Linear(2, 1), Path(tempfile.mkdtemp()) / "weights.safetensors"
+        >>> save_file({f"head.{name}": value for name, value in net.state_dict().items()}, path)
+        >>> load_weights(nn.Linear(2, 1), path, prefix="head.")
     """
     try:
         found = load_file(path)

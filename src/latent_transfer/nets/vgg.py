@@ -13,6 +13,7 @@ from latent_transfer import _torchvision
 from latent_transfer.data import weights
 from latent_transfer.nets.initialisation import he_initialise
 from latent_transfer.nets.pretrained import load_weights
+from latent_transfer.nets.recipes import remembers
 from latent_transfer.nets.shapes import spell
 
 #: Mean and standard deviation of ImageNet's pixels, with which torchvision's classifiers learnt.
@@ -22,6 +23,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 VGG19_ENDS = (5, 10, 19, 28, 37)
 
 
+@remembers
 class VGGFeatures(nn.Module):
     """Images to feature maps by blocks of 3×3 convolutions, each block ended by a pooling.
 
@@ -30,6 +32,14 @@ class VGGFeatures(nn.Module):
         channels: F, of the feature maps.
         mean: Of the pixels of each channel; taken off first.
         std: Of the pixels of each channel; divided by.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from latent_transfer.nets import VGGFeatures
+        >>> layers = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+        >>> VGGFeatures(layers, channels=8)(torch.rand(5, 1, 16, 16)).shape  # grey serves too
+        torch.Size([5, 8, 8, 8])
     """
 
     mean: torch.Tensor
@@ -63,14 +73,21 @@ class VGGFeatures(nn.Module):
         return maps
 
 
+@remembers
 def small_vgg_features(widths: Sequence[int] = (32, 64)) -> VGGFeatures:
-    """A small VGG for a source domain of your own, with the interface of :func:`vgg19_features`.
+    """Make a small VGG for a source domain of your own, to be used as :func:`vgg19_features` is.
 
     Each block has two convolutions and halves height and width; it starts from He's weights.
     To train it, put a head on it: ``Classifier(nn.Sequential(features, nn.Flatten()), …)``.
 
     Args:
         widths: Channels of each block.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.nets import small_vgg_features
+        >>> small_vgg_features((4, 8))(torch.rand(5, 3, 16, 16)).shape
+        torch.Size([5, 8, 4, 4])
     """
     layers: list[nn.Module] = []
     for inputs, outputs in pairwise((3, *widths)):
@@ -82,7 +99,7 @@ def small_vgg_features(widths: Sequence[int] = (32, 64)) -> VGGFeatures:
 def vgg19_features(
     blocks: int = 2, file: str | Path | None = None, root: str | Path | None = None
 ) -> VGGFeatures:
-    """The first blocks of VGG19 with its ImageNet weights (Simonyan & Zisserman 2015).
+    """Load the first blocks of VGG19 with its ImageNet weights (Simonyan & Zisserman 2015).
 
     Args:
         blocks: 1 to 5; each halves height and width and has 64, 128, 256, 512, 512 channels.
@@ -94,6 +111,11 @@ def vgg19_features(
     Raises:
         ValueError: If there is no such number of blocks.
         DataError: If the file is missing and cannot be downloaded, or holds other weights.
+
+    Example:
+        >>> from latent_transfer.nets import vgg19_features
+        >>> vgg19_features(blocks=2)(images).shape  # doctest: +SKIP
+        torch.Size([5, 128, 8, 8])
     """
     if not 1 <= blocks <= len(VGG19_ENDS):
         raise ValueError(f"VGG19 has 1 to {len(VGG19_ENDS)} blocks, not {blocks}.")

@@ -1,8 +1,9 @@
-"""One function an equation, in nats per image.
+"""Equations as functions, one each, in nats per image.
 
-Functions of tensors return one value an image (shape B): nothing is averaged behind your back.
-Functions that take a *model* are losses: they evaluate it on a batch and return a dictionary of
-batch means, whose ``"loss"`` is minimised and whose other entries are the terms it is made of.
+Functions of tensors return one value per image (shape B): nothing is averaged behind your back.
+Functions that take a *model* and a batch are losses. They return a dictionary of batch means,
+whose ``"loss"`` is minimised and whose other entries are the terms it is made of. A loss changes
+nothing: neither weights nor averages nor the model's mode.
 """
 
 from latent_transfer.objectives.adversarial import (

@@ -1,4 +1,4 @@
-"""Maximum likelihood, for models that know their density."""
+"""Maximum likelihood, for models that compute their density."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ import torch
 
 from latent_transfer.data import Batch
 from latent_transfer.models import HasDensity
+from latent_transfer.objectives._checks import checked
 from latent_transfer.objectives.reconstruction import Terms
 
 
 def negative_log_density(model: HasDensity, batch: Batch | torch.Tensor) -> Terms:
-    """Batch mean of −log p(x) in nats per image, as ``loss``.
+    """Return the batch mean of −log p(x) in nats per image, as ``loss``.
 
     Args:
         model: Such as :class:`latent_transfer.models.NADE`.
-        batch: Images B×C×H×W, whatever the model is a distribution of.
+        batch: Images B×C×H×W of the kind that the model is a distribution over.
+
+    Raises:
+        ValueError: If the batch is empty or of integers.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import NADE
+        >>> from latent_transfer.objectives import negative_log_density
+        >>> negative_log_density(NADE((1, 4, 4), 8), torch.ones(5, 1, 4, 4))["loss"].shape
+        torch.Size([])
     """
-    return {"loss": -model.log_density(Batch.of(batch).images).mean()}
+    return {"loss": -model.log_density(checked(batch).images).mean()}

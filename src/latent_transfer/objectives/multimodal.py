@@ -1,4 +1,4 @@
-"""The bound of a VAE of several modalities, and its average over what might be missing."""
+"""The bound of a VAE with several modalities, and its sum over what might be missing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from latent_transfer.models.product_of_experts import Modalities, MultimodalVAE
+from latent_transfer.objectives._checks import require_between
 from latent_transfer.objectives.reconstruction import Terms
 from latent_transfer.objectives.variational import elbo, gaussian_kl
 
@@ -20,30 +21,50 @@ def multimodal_bound(
     weights: Sequence[float] | None = None,
     beta: float = 1.0,
 ) -> torch.Tensor:
-    """E_q[Σ_m λ_m·log p(x_m | z)] − β·KL(q ‖ p(z)), the sum over the modalities that are there.
+    """Return E_q[Σ_m λ_m·log p(x_m | z)] − β·KL(q ‖ p(z)), summed over the modalities present.
 
-    Here q = q(z | what is seen) is the product of the experts of those modalities that are seen:
-    all that are there, or fewer. Whichever they are, with weights of 1 and β ≥ 1 this is at most
-    log p(what is there), because any q makes a bound. The expectation is taken at one draw of z.
+    Here q = q(z | what is seen) is the product of the experts of the modalities that are seen: all
+    that are present, or fewer. With weights of 1 and β ≥ 1 this is at most log p(what is present)
+    in either case, because any q gives a bound. The expectation is taken at one draw of z.
 
-    Equation: eq-multimodal-bound (Wu & Goodman 2018, where all that is there is seen).
+    Equation: eq-multimodal-bound (Wu & Goodman 2018, where all that is present is seen).
 
     Args:
         model: A multimodal VAE.
         modalities: B×… each, or ``None``.
-        present: M×B booleans, false where a modality is missing; nothing is if left out.
-        seen: M×B booleans, what q may look at; all that is there if left out.
-        weights: λ, one a modality; above 1 for one of few nats, such as a label beside an image.
-        beta: Weight of the KL.
+        present: M×B booleans, false where a modality is missing; none is missing if left out.
+        seen: M×B booleans, what q may look at; all that is present if left out.
+        weights: λ, one per modality; above 1 for one of few nats, such as a label with an image.
+        beta: Weight of the KL, at least 0.
 
     Returns:
-        B, in nats; 0 for an input of which nothing is there and nothing is seen.
+        B, in nats; 0 for an input with nothing present and nothing seen.
+
+    Raises:
+        ValueError: If there is not one weight per modality, or a weight is negative.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_multimodal_vae
+        >>> from latent_transfer.objectives import multimodal_bound
+        >>> model = mlp_multimodal_vae([(1, 2, 2), 3], (4,), 2)
+        >>> images, labels = torch.ones(4, 1, 2, 2), torch.tensor([0, 1, 2, 0])
+        >>> multimodal_bound(model, (images, labels)).shape
+        torch.Size([4])
     """
+    chosen = [1.0] * len(modalities) if weights is None else list(weights)
+    if len(chosen) != len(modalities):
+        raise ValueError(
+            f"There must be one weight per modality, not {len(chosen)} for {len(modalities)}."
+        )
+    for value in chosen:
+        require_between("Each weight", value)
+    require_between("beta", beta)
     present = model.presence(modalities, present)
     posterior = model.posterior(modalities, present if seen is None else present & seen)
     log_likelihood = model.log_likelihood(modalities, posterior.rsample(), present)  # M×B
-    scale = log_likelihood.new_tensor([1.0] * len(modalities) if weights is None else list(weights))
-    return elbo((scale[:, None] * log_likelihood).sum(0), gaussian_kl(*posterior), beta)
+    scale = log_likelihood.new_tensor(chosen)[:, None]  # M×1
+    return elbo((scale * log_likelihood).sum(0), gaussian_kl(*posterior), beta)
 
 
 def multimodal_loss(
@@ -55,24 +76,38 @@ def multimodal_loss(
     weights: Sequence[float] | None = None,
     beta: float = 1.0,
 ) -> Terms:
-    """Minus the bounds of all that is there together and of each modality alone, a batch mean.
+    """Return minus the bounds of all modalities together and of each alone, as batch means.
 
-    An input with a single modality has one bound. One with several has their joint bound, and
-    besides one for each modality that q sees alone: with ``across`` it has to explain the others
+    An input with a single modality has one bound. One with several has their joint bound, and one
+    more for each modality, with a q that sees it alone: with ``across`` it must explain the others
     too, without it only itself (the sub-sampled objective of Wu & Goodman 2018).
 
     Args:
         model: A multimodal VAE.
         modalities: B×… each, or ``None``.
         present: As for :func:`multimodal_bound`.
-        across: Whether a modality that is seen alone has to explain all that is there.
+        across: Whether a modality that is seen alone must explain all that is present.
         weights: As for :func:`multimodal_bound`.
-        beta: Weight of the KL.
+        beta: Weight of the KL, at least 0.
 
     Returns:
         ``loss``, and its parts: ``together`` and ``alone``, in nats per input.
+
+    Raises:
+        ValueError: As :func:`multimodal_bound`, and for no input at all.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.models import mlp_multimodal_vae
+        >>> from latent_transfer.objectives import multimodal_loss
+        >>> model = mlp_multimodal_vae([(1, 2, 2), 3], (4,), 2)
+        >>> images, labels = torch.ones(4, 1, 2, 2), torch.tensor([0, 1, 2, 0])
+        >>> sorted(multimodal_loss(model, (images, labels)))
+        ['alone', 'loss', 'together']
     """
     present = model.presence(modalities, present)
+    if not present.shape[1]:
+        raise ValueError("A loss needs at least one input, but the batch is empty.")
     several = present.sum(0) > 1  # B
     together = -_bounds(model, modalities, present, present, several, weights, beta)
     alone = torch.zeros_like(together)
@@ -93,7 +128,7 @@ def _bounds(
     weights: Sequence[float] | None,
     beta: float,
 ) -> torch.Tensor:
-    """The bounds of some rows, summed and divided by the number of all rows."""
+    """Return the bounds of some rows, summed and divided by the number of all rows."""
     chosen = [None if x is None else x[rows] for x in modalities]
     bound = multimodal_bound(
         model, chosen, present[:, rows], seen=seen[:, rows], weights=weights, beta=beta

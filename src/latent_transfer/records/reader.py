@@ -1,6 +1,6 @@
 """Recorded results: tables of papers as ``latent-transfer reproduce`` measured them, kept here.
 
-They are data of the package, one JSON file a table; its layout is described in
+They are data of the package, one JSON file per table; its layout is described in
 :mod:`latent_transfer.papers.sweep`.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 
+from latent_transfer._files import expanded
+from latent_transfer._templates import render
 from latent_transfer.errors import DataError
-from latent_transfer.markup import table
 
 Value = str | int | float
 
@@ -39,10 +39,16 @@ class RecordedRow:
         method: Its name.
         condition: What else tells the row from others, such as ``{"labels": 100}``.
         metric: What was measured, with its unit in the name.
-        values: One a seed.
+        values: One per seed.
         mean: Of the values.
         std: Of the values, as a sample; none for a single value.
         paper: The paper's ``mean`` and ``std``, if it has them.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> row = lt.recorded("kingma2014").row("M1+M2", labels=100)
+        >>> row.label, row.quantity, row.theirs
+        ('M1+M2, labels 100', 'test error, %', '3.33 ± 0.14')
     """
 
     method: str
@@ -83,6 +89,14 @@ class Grid:
         caption: What it shows.
         header: Names of the columns.
         body: The rows, each with a text for every column; the first names the row.
+
+    Example:
+        >>> from latent_transfer.records import Grid
+        >>> Grid("Errors", ("method", "error"), (("VAE", "3.1"), ("PCA", "12.0")))
+        Errors
+        method  error
+        VAE     3.1
+        PCA     12.0
     """
 
     caption: str
@@ -90,7 +104,7 @@ class Grid:
     body: tuple[tuple[str, ...], ...]
 
     def markdown(self) -> str:
-        """The table in Markdown, without the caption."""
+        """Return the table in Markdown, without the caption."""
         lines = [self.header, ("---",) * len(self.header), *self.body]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -103,13 +117,12 @@ class Grid:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        made = table(self.caption, self.header, self.body)
-        return ElementTree.tostring(made, encoding="unicode", method="html")
+        return render("records/templates/grid.html.j2", grid=self)
 
 
 @dataclass(frozen=True, repr=False)
 class RecordedTable:
-    """A table of a paper, measured anew, beside the paper's own figures.
+    """A table of a paper, re-measured, beside the paper's own numbers.
 
     Printed, it is text; as the last line of a notebook's cell, a table.
 
@@ -117,9 +130,17 @@ class RecordedTable:
         name: As ``latent-transfer reproduce`` takes it.
         source: The paper.
         rows: Those that were measured.
-        settings: Everything that the figures depend on.
-        deviations: What was done otherwise than in the paper.
+        settings: Everything that the numbers depend on.
+        deviations: What was done differently from the paper.
         provenance: Versions, device, command and wall time.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> table = lt.recorded("kingma2014")
+        >>> table.row("M1+M2", labels=100).metric
+        'test_error_percent'
+        >>> len(table.values) == len(table.rows)
+        True
     """
 
     name: str
@@ -135,7 +156,7 @@ class RecordedTable:
         return {row.label: row.values for row in self.rows}
 
     def row(self, method: str, **condition: Value) -> RecordedRow:
-        """The one row of that method that fulfils the conditions.
+        """Return the one row of that method that fulfils the conditions.
 
         Raises:
             ValueError: If there is none, or more than one.
@@ -154,12 +175,17 @@ class RecordedTable:
         return found[0]
 
     def across(self, condition: str) -> Grid:
-        """The means with one condition along the columns, the paper's figures below ours.
+        """Put one condition along the columns, with the paper's means below ours.
 
-        A row without the condition has the same figure in each column.
+        A row without the condition has the same mean in each column.
 
         Raises:
             ValueError: If no row has that condition.
+
+        Example:
+            >>> import latent_transfer as lt
+            >>> lt.recorded("kingma2014").across("labels").header
+            ('test error, % at labels', '100', '600', '1000', '3000')
         """
         places = (row.condition[condition] for row in self.rows if condition in row.condition)
         columns = list(dict.fromkeys(places))
@@ -182,24 +208,38 @@ class RecordedTable:
         return Grid(self._caption, header, body)
 
     def markdown(self) -> str:
-        """The table in Markdown."""
+        """Return the table in Markdown."""
         return self._grid.markdown()
 
     def about(self) -> str:
-        """How it was measured, in Markdown: command, deviations, versions and settings."""
+        """Say in Markdown how it was measured: command, deviations, versions and settings.
+
+        Example:
+            >>> import latent_transfer as lt
+            >>> print(lt.recorded("kingma2014").about().splitlines()[0])
+            To re-measure it: `latent-transfer reproduce kingma2014`
+        """
         facts = dict(self.provenance)
         command, hours = facts.pop("command"), facts.pop("wall_seconds") / 3600
-        deviations = [f"- {sentence}" for sentence in self.deviations] or ["- none known"]
+        deviations = "\n".join(f"- {each}" for each in self.deviations or ["none known"])
         versions = ", ".join(f"{name} {value}" for name, value in facts.items())
         settings = json.dumps(self.settings, indent=1, ensure_ascii=False)
-        return "\n".join(
-            [
-                *(f"To measure it anew: `{command}`", "", "Deviations from the paper:", ""),
-                *(*deviations, "", f"All runs together: {hours:.1f} hours, with {versions}."),
-                *("", "<details><summary>Settings</summary>", "", "```json", settings, "```"),
-                *("", "</details>"),
-            ]
-        )
+        return f"""\
+To re-measure it: `{command}`
+
+Deviations from the paper:
+
+{deviations}
+
+All runs together: {hours:.1f} hours, with {versions}.
+
+<details><summary>Settings</summary>
+
+```json
+{settings}
+```
+
+</details>"""
 
     def __str__(self) -> str:
         return str(self._grid)
@@ -215,7 +255,7 @@ class RecordedTable:
 
     @property
     def _grid(self) -> Grid:
-        """One line a row."""
+        """One line per row."""
         keys = list(dict.fromkeys(key for row in self.rows for key in row.condition))
         several = len({row.metric for row in self.rows}) > 1
         measured = "mean ± std" if several or not self.rows else self.rows[0].quantity
@@ -233,7 +273,7 @@ class RecordedTable:
 
 
 def recorded(name: str | Path) -> RecordedTable:
-    """A recorded table.
+    """Read a recorded table.
 
     Args:
         name: One of :func:`recorded_names`; or the path of a JSON file that ``latent-transfer
@@ -242,9 +282,15 @@ def recorded(name: str | Path) -> RecordedTable:
     Raises:
         DataError: If the file is no table.
         ValueError: If the name is unknown.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> lt.recorded("kingma2014").source
+        'Kingma, Rezende, Mohamed and Welling, ... Table 1 (MNIST)'
     """
     if isinstance(name, Path) or name.endswith(".json"):
-        place, text = Path(name), Path(name).read_text(encoding="utf-8")
+        place = expanded(name)
+        text = place.read_text(encoding="utf-8")
     elif name in recorded_names():
         place, text = Path(f"{name}.json"), (_folder() / f"{name}.json").read_text(encoding="utf-8")
     else:
@@ -257,7 +303,13 @@ def recorded(name: str | Path) -> RecordedTable:
 
 
 def recorded_names() -> list[str]:
-    """Names of the recorded tables."""
+    """Return the names of the recorded tables.
+
+    Example:
+        >>> from latent_transfer.records import recorded_names
+        >>> "kingma2014" in recorded_names()
+        True
+    """
     folder = _folder()
     names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
     return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))

@@ -14,27 +14,37 @@ from latent_transfer.training.distillation import (
     fit_to_targets,
 )
 from latent_transfer.training.feature_space import FeatureSpace, train_feature_space
-from latent_transfer.training.gan import fit_gan
-from latent_transfer.training.loop import (
+from latent_transfer.training.forms import (
+    AfterEpoch,
+    AfterStep,
     BeforeEpoch,
     History,
     Loss,
+    MakeOptimizer,
     ParameterGroup,
     Schedule,
     Transform,
-    fit,
 )
+from latent_transfer.training.gan import fit_gan
+from latent_transfer.training.loop import fit
+from latent_transfer.training.options import FitOptions
+from latent_transfer.training.precision import Precision
 from latent_transfer.training.schedules import cosine_schedule, warm_up
 from latent_transfer.training.semi_supervised import BalancedBatches, fit_semi_supervised
 from latent_transfer.training.vade import class_means, fit_vade
 
 __all__ = [
+    "AfterEpoch",
+    "AfterStep",
     "BalancedBatches",
     "BeforeEpoch",
     "FeatureSpace",
+    "FitOptions",
     "History",
     "Loss",
+    "MakeOptimizer",
     "ParameterGroup",
+    "Precision",
     "Schedule",
     "Transform",
     "bias_for_share",

@@ -26,10 +26,16 @@ def class_tasks(images: ImageSet, per_task: int) -> list[ImageSet]:
 
     Args:
         images: Images of every class.
-        per_task: Classes a task; their number must be a multiple of it.
+        per_task: Classes per task; their number must be a multiple of it.
 
     Raises:
         ValueError: If the classes cannot be shared out evenly.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> tasks = lt.training.class_tasks(lt.data.load("digits", size=8).train, 2)
+        >>> len(tasks), tasks[1].labels.unique().tolist()
+        (5, [2, 3])
     """
     count = len(images.classes)
     if per_task < 1 or count % per_task:
@@ -43,8 +49,17 @@ def class_tasks(images: ImageSet, per_task: int) -> list[ImageSet]:
 def join(*sets: ImageSet) -> ImageSet:
     """One set of the images of several, which must have the same classes and size.
 
+    Args:
+        *sets: At least one.
+
     Raises:
         ValueError: If they have not.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits", size=8).train
+        >>> len(lt.training.join(*lt.training.class_tasks(digits, 5))) == len(digits)
+        True
     """
     first = sets[0]
     if any((one.classes, one.shape) != (first.classes, first.shape) for one in sets):
@@ -82,6 +97,17 @@ def learn_in_turn(
     Raises:
         ValueError: If there is not one test set for each task, or the classes are not numbered in
             the order in which they come.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits", size=8)
+        >>> tasks, tests = (
+        ...     lt.training.class_tasks(part, 5) for part in (digits.train, digits.test)
+        ... )
+        >>> model = lt.models.mlp_classifier(digits.train.shape, 10, (16,))
+        >>> learn = lambda model, task, seen: None
+        >>> tuple(lt.training.learn_in_turn(model, tasks, tests, learn).shape)
+        (2, 2)
     """
     if len(tasks) != len(tests):
         raise ValueError(f"There are {len(tasks)} tasks, but {len(tests)} test sets.")
@@ -119,6 +145,14 @@ def replay(
         classes: Names of all K classes.
         generator: Decides the images.
         binarize: As for :func:`latent_transfer.training.draw_transfer_set`.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> import torch
+        >>> model = lt.models.mlp_m2((1, 8, 8), 3, (16,), 2)
+        >>> remembered = lt.training.replay(model, 2, 4, ("a", "b", "c"), torch.Generator())
+        >>> len(remembered), int(remembered.labels.max()) < 2
+        (8, True)
     """
     asked = torch.arange(seen).repeat(per_class)
     drawn = draw_transfer_set(model, asked, classes, generator, binarize=binarize)
@@ -138,6 +172,12 @@ def forgetting(accuracies: torch.Tensor) -> float:
 
     Raises:
         ValueError: If there are fewer than two tasks.
+
+    Example:
+        >>> import torch
+        >>> nan = torch.nan
+        >>> forgetting(torch.tensor([[90.0, nan], [60.0, 95.0]]))
+        30.0
     """
     if len(accuracies) < 2:
         raise ValueError("Nothing can be forgotten before a second task.")

@@ -30,6 +30,14 @@ class FeatureSpace:
         name: Said wherever a score is quoted.
         net: Has a method ``features``, or is called itself: B×C×H×W in [0, 1] to B×D.
         scale: Features are divided by it; the distances' unit.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits", size=8).test
+        >>> net = lt.models.mlp_classifier(digits.shape, 10, (12,))
+        >>> space = lt.training.FeatureSpace("a classifier that learnt nothing", net)
+        >>> tuple(space(digits).shape)
+        (360, 12)
     """
 
     name: str
@@ -75,6 +83,15 @@ def train_feature_space(
 
     Raises:
         ValueError: If the images belong to one class only.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits", size=8)
+        >>> space = lt.training.train_feature_space(
+        ...     "digits", digits.train, channels=(4,), size=6, steps=2
+        ... )
+        >>> round(space(digits.train).square().mean().item(), 3)
+        1.0
     """
     train.require_classes("A feature space")
     batch_size = 100

@@ -1,323 +1,232 @@
-"""One plain training loop: progress, history, schedule, exact resume, divergence detection."""
+"""One plain training loop: any data, loss and optimiser, a history, and exact resume."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 import torch
 from torch import nn
-from tqdm import tqdm
+from torch.amp import GradScaler
+from tqdm.auto import tqdm
 
 from latent_transfer._random import seeded
-from latent_transfer.data import Batch, ImageSet
-from latent_transfer.errors import TrainingDiverged
+from latent_transfer.data import Batch, Batches, as_batches
+from latent_transfer.inference import evaluating
 from latent_transfer.nets import device_of
-from latent_transfer.training.checkpoints import RunState, load_checkpoint, save_checkpoint
-
-#: The kind of model that is trained.
-M = TypeVar("M", bound=nn.Module)
-
-#: What ``fit`` minimises, given the model and a batch.
-Loss = Callable[[M, Batch], Mapping[str, torch.Tensor]]
-Transform = Callable[[torch.Tensor], torch.Tensor]
-Schedule = Callable[[float], float]
-ParameterGroup = dict[str, Any]  # "params": parameters; "lr": their learning rate
-BeforeEpoch = Callable[[nn.Module, float], None]
-AfterStep = Callable[[nn.Module], None]
-Precision = Literal["float32", "bfloat16"]
-
-
-@dataclass
-class History:
-    """Means of the loss terms, one value an epoch.
-
-    Attributes:
-        training: Term name to its mean over each epoch's images, taken while the weights moved.
-        validation: The same on the validation set after each epoch; empty without one.
-    """
-
-    training: dict[str, list[float]] = field(default_factory=dict)
-    validation: dict[str, list[float]] = field(default_factory=dict)
-
-    @property
-    def epochs(self) -> int:
-        """Number of finished epochs."""
-        return len(self.training.get("loss", []))
+from latent_transfer.training.checkpoints import Best, RunFile, RunState
+from latent_transfer.training.checks import (
+    Means,
+    Settings,
+    check_loss,
+    check_model,
+    check_state,
+    finite,
+    in_plain_words,
+    make_optimiser,
+    named,
+    no_denormals,
+    training_mode,
+)
+from latent_transfer.training.forms import (
+    AfterEpoch,
+    AfterStep,
+    BeforeEpoch,
+    History,
+    Loss,
+    M,
+    MakeOptimizer,
+    ParameterGroup,
+    Schedule,
+    Source,
+    Transform,
+)
+from latent_transfer.training.precision import Precision, autocast, usable_precision
 
 
 def fit(
     model: M,
-    train: ImageSet,
+    data: Source,
     loss: Loss[M],
     *,
     epochs: int,
     batch_size: int = 100,
-    learning_rate: float = 1e-3,
-    groups: Sequence[ParameterGroup] | None = None,
+    learning_rate: float | None = None,
+    optimizer: MakeOptimizer | None = None,
+    groups: Iterable[ParameterGroup] | None = None,
     schedule: Schedule | None = None,
+    clip: float | None = None,
     before_epoch: BeforeEpoch | None = None,
     after_step: AfterStep | None = None,
+    after_epoch: AfterEpoch | None = None,
     seed: int = 0,
     binarize: bool = False,
     transform: Transform | None = None,
-    validation: ImageSet | None = None,
-    checkpoint: str | Path | None = None,
+    drop_last: bool = False,
+    validation: Source | None = None,
+    patience: int | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    about: Mapping[str, object] | None = None,
     precision: Precision = "float32",
     progress: bool = True,
 ) -> History:
-    """Train ``model`` in place with Adam and leave it in evaluation mode.
+    """Train ``model`` in place and leave it in evaluation mode.
 
     The seed alone decides shuffling, binarisation and noise; the state of PyTorch's own generators
-    neither matters nor changes. With a ``checkpoint`` the run saves itself after every epoch, and
-    the same call continues from there: a run killed at any moment and started again ends with the
-    same bits as one that was not.
+    neither matters nor changes. Two trainings in two threads take turns.
 
     Parameters that need no gradient stay as they are, and every part whose parameters all need
     none runs in evaluation mode: its batch norm keeps its statistics, its dropout lets all pass.
 
-    On a CPU, numbers below 1e-38 count as zero while it runs, since they cost much time.
+    With a ``checkpoint`` the run saves itself before the first epoch and after each one, and the
+    same call resumes it: a run that is killed at any moment and started again ends with the same
+    bits as one that was not. What decides these bits is compared first: model, starting weights,
+    data, loss (its code and the values it holds, a teacher's weights among them), schedule,
+    transform, the parts that were frozen in each epoch, optimiser, groups, and every number below.
+    Not compared are global variables that a function reads, ``after_step`` and ``after_epoch``, and
+    the content of a ``DataLoader``; say what matters of them in ``about``.
 
     Args:
-        model: Trained on the device where its parameters are.
-        train: The training images.
-        loss: Given the model and a :class:`Batch`, returns scalar batch means by name; the one
-            called ``"loss"`` is minimised, all are shown and recorded.
-        epochs: Passes over ``train``.
-        batch_size: Images a step; the last batch of a pass may be smaller.
-        learning_rate: Adam's step size.
-        groups: Parameters with learning rates of their own, as ``transfer.parameter_groups`` makes
-            them, instead of one rate for all.
+        model: Trained on the device where its parameters are, in their floating-point type.
+        data: An :class:`~latent_transfer.data.ImageSet` or :class:`~latent_transfer.data.Table`; a
+            tensor of images, or a tuple of images and labels; a ``TensorDataset``; or a
+            ``DataLoader``, which brings its own batches.
+        loss: Given the model and a :class:`~latent_transfer.data.Batch`, returns a scalar, or
+            scalars by name of which ``"loss"`` is minimised and all are recorded. Batch means.
+        epochs: Passes over the data.
+        batch_size: Images per step; the last batch of a pass may be smaller.
+        learning_rate: The optimiser's ``lr``; its own default if left out, 0.001 for Adam.
+        optimizer: A class or function that makes an optimiser of parameter groups and ``lr``, such
+            as ``torch.optim.SGD`` or ``partial(torch.optim.AdamW, weight_decay=0.1)``; Adam if
+            left out.
+        groups: Parameters with learning rates and options of their own, as
+            ``transfer.parameter_groups`` makes them; a group without ``lr`` has ``learning_rate``.
         schedule: Maps training progress in [0, 1) to a factor on the learning rates.
+        clip: Largest norm of the gradient; a longer one is shortened to it.
         before_epoch: Given the model and the progress before every epoch, to freeze or unfreeze
-            parts; progress alone should decide what it does, so that a run can be resumed.
-        after_step: Given the model after every step of the optimiser.
+            parts. Progress alone should decide what it does: at a resume it is called for the
+            finished epochs again, and must free the same parts as it did then.
+        after_step: Given the model after every step of the optimiser, to average weights say.
+        after_epoch: Given the model and the history after every epoch; training ends when it
+            returns true.
         seed: See above.
-        binarize: Draw binary pixels from grey ones, anew at every step.
+        binarize: Draw binary pixels from grey ones, afresh at every step.
         transform: Augmentation of whole batches, B×C×H×W in and out.
-        validation: Evaluated with ``loss`` after each epoch, without gradients, on the same noise.
-        checkpoint: File to save to and to continue from.
-        precision: ``"bfloat16"`` runs the layers under autocast; weights and sums stay float32.
+        drop_last: Leave out a last batch that is smaller than the others.
+        validation: Data as above, judged by ``loss`` after each epoch: in evaluation mode, without
+            transform, without gradients, on the same noise, with the progress of the end.
+        patience: Stop when the validation loss has not improved for so many epochs, and keep the
+            weights of the best one.
+        checkpoint: File to save to and to resume from.
+        about: What else decides the run, in values that JSON takes; compared at a resume.
+        precision: ``"bfloat16"`` or, on CUDA, ``"float16"`` runs the layers under autocast, the
+            latter with a scaled loss; float32 takes the place of a bfloat16 that is slower.
         progress: Whether to show the progress bar.
 
     Returns:
         The history of every loss term.
 
     Raises:
-        TrainingDiverged: If a term or a weight stops being finite; the checkpoint of the last good
-            epoch stays.
+        TrainingDiverged: If a term, a weight or a running statistic stops being finite; the
+            checkpoint of the last good epoch stays.
         CheckpointError: If the checkpoint belongs to another model, run or version.
-        ValueError: For a setting that makes no sense, a loss that does not return scalars, or a
-            model whose parameters are all frozen.
+        TypeError: For data or an optimiser that ``fit`` cannot use.
+        ValueError: For a setting that makes no sense, a loss without a scalar, a model without a
+            parameter to train, or a trainable parameter that is in no group.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits", size=8)
+        >>> model = lt.models.mlp_vae(digits.train.shape, (32,), latent_size=4)
+        >>> history = lt.fit(
+        ...     model, digits.train, lt.objectives.negative_elbo, epochs=2, progress=False
+        ... )
+        >>> sorted(history.training), history.epochs
+        (['kl', 'loss', 'reconstruction'], 2)
     """
-    groups = groups or [{"params": list(model.parameters()), "lr": learning_rate}]
-    settings = _Settings(
-        epochs, batch_size, _rates(groups), seed, binarize, precision, images=len(train)
-    )
-    device = device_of(model)
-    train = train.to(device)
-    validation = validation.to(device) if validation is not None else None
-    optimiser = torch.optim.Adam(groups, fused=True)
-    path = Path(checkpoint) if checkpoint else None
-    with (
-        seeded(seed, device) as generator,
-        _no_denormals(),
-        _progress_bar(settings, progress) as bar,
-    ):
-        run = RunState(model, optimiser, generator)
-        described = asdict(settings) | {"data": train.fingerprint()} if path else {}
-        history = _resume(path, run, described)
+    device, dtype = check_model(model)
+    check_loss(loss)
+    train = as_batches(data).to(device)
+    held_out = None if validation is None else as_batches(validation).to(device)
+    if patience is not None and held_out is None:
+        raise ValueError("patience needs a validation set to judge by.")
+    settings = Settings(
+        epochs, batch_size, seed, binarize, drop_last, clip, patience,
+        usable_precision(precision, device), train.steps(batch_size, drop_last=drop_last),
+    )  # fmt: skip
+    optimiser = make_optimiser(model, optimizer, groups, learning_rate)
+    rates = [group["lr"] for group in optimiser.param_groups]
+    scaler = GradScaler(device.type, enabled=settings.precision == "float16")
+    decides = {"loss": loss, "schedule": schedule, "transform": transform}
+    described = {**asdict(settings), "data": train, "validation": held_out, "about": about}
+    bar = tqdm(total=settings.steps, disable=not progress, unit="batch", mininterval=0.25)
+    with seeded(seed, device) as generator, no_denormals(), bar:
+        run = RunState(model, optimiser, generator, scaler)
+        file = RunFile(checkpoint, run, described, decides, before_epoch)
+        history = file.resume(History())
+        if progress and history.epochs == epochs:
+            bar.write(f"{checkpoint} holds the finished run; nothing was trained.")
+        best = Best(model, history, file.best)
         bar.update(history.epochs * settings.steps_per_epoch)
-        for epoch in range(history.epochs, epochs):
+        for epoch in range(history.epochs, 0 if file.ended else epochs):
             if before_epoch is not None:
                 before_epoch(model, epoch / epochs)
+            training_mode(model, optimiser)
+            means = Means()
             batches = train.batches(
-                batch_size,
-                shuffle=True,
-                generator=generator,
-                binarize=binarize,
-                transform=transform,
-            )
-            means = _train_epoch(run, loss, batches, epoch, settings, schedule, after_step, bar)
-            _append(history.training, means)
-            if validation is not None:
-                _append(history.validation, _evaluate(model, loss, validation, settings))
-            if path:
-                save_checkpoint(path, run, asdict(history), described)
+                batch_size, shuffle=True, generator=generator,
+                binarize=binarize, transform=transform, drop_last=drop_last,
+            )  # fmt: skip
+            for number, batch in enumerate(batches):
+                done = (epoch * settings.steps_per_epoch + number) / settings.steps
+                if schedule is not None:
+                    factor = schedule(done)
+                    for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                        group["lr"] = rate * factor
+                with autocast(settings.precision, device), in_plain_words():
+                    terms = named(loss(model, at(batch, done, dtype)))
+                means.add(finite(terms, epoch + 1, number + 1), len(batch.images))
+                optimiser.zero_grad()
+                scaler.scale(terms["loss"]).backward()
+                if clip is not None:
+                    scaler.unscale_(optimiser)
+                    nn.utils.clip_grad_norm_(model.parameters(), clip)
+                scaler.step(optimiser)
+                scaler.update()
+                if after_step is not None:
+                    after_step(model)
+                bar.set_postfix(means.shown(epoch + 1, epochs), refresh=False)
+                bar.update()
+            check_state(model, epoch + 1, number + 1)
+            history.add(means.values(), evaluate(model, held_out, loss, settings, epoch + 1))
+            stop = after_epoch is not None and bool(after_epoch(model, history))
+            stop = best.keep(patience) or stop
+            file.save(history, best.weights, ended=stop)
+            if stop:
+                break
+    best.restore()
     model.eval()
     return history
 
 
-@dataclass(frozen=True)
-class _Settings:
-    """What decides a run's bits, besides the model, the data, the loss and the schedule."""
-
-    epochs: int
-    batch_size: int
-    rates: list[list[float]]  # of each group: trained numbers, learning rate
-    seed: int
-    binarize: bool
-    precision: Precision
-    images: int
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive, not {getattr(self, name)}.")
-        for _, rate in self.rates:
-            if not rate > 0:
-                raise ValueError(f"learning_rate must be positive, not {rate}.")
-        if self.precision not in ("float32", "bfloat16"):
-            raise ValueError(f"precision must be float32 or bfloat16, not {self.precision!r}.")
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return math.ceil(self.images / self.batch_size)
-
-    @property
-    def steps(self) -> int:
-        return self.epochs * self.steps_per_epoch
-
-
-def _train_epoch(
-    run: RunState,
-    loss: Loss[Any],
-    batches: Iterator[Batch],
-    epoch: int,
-    settings: _Settings,
-    schedule: Schedule | None,
-    after_step: AfterStep | None,
-    bar: tqdm[NoReturn],
+def evaluate(
+    model: M, data: Batches | None, loss: Loss[M], settings: Settings, epoch: int
 ) -> dict[str, float]:
-    means = _Means()
-    _training_mode(run.model)
-    for number, batch in enumerate(batches, start=1):
-        progress = (epoch * settings.steps_per_epoch + number - 1) / settings.steps
-        if schedule is not None:
-            for group, (_, rate) in zip(run.optimiser.param_groups, settings.rates, strict=True):
-                group["lr"] = rate * schedule(progress)
-        with _autocast(batch.images.device, settings.precision):
-            terms = loss(run.model, batch._replace(progress=progress))
-        means.add(_finite(terms, epoch + 1, number), len(batch.images))
-        run.optimiser.zero_grad()
-        terms["loss"].backward()
-        run.optimiser.step()
-        if after_step is not None:
-            after_step(run.model)
-        bar.set_postfix(means.shown(epoch + 1, settings.epochs), refresh=False)
-        bar.update()
-    _check_weights(run.model, epoch + 1, number)
-    return means.values()
-
-
-@contextmanager
-def _no_denormals() -> Iterator[None]:
-    """Round numbers below 1e-38 to zero inside the block.
-
-    Adam's mean of a gradient that has become zero, at a pixel that is hardly ever drawn or a ReLU
-    that rests, decays through numbers that a processor needs many times longer for.
-    """
-    # PyTorch sets the mode of the processor but does not tell it.
-    before = (torch.tensor(1e-39) * 1).item() == 0
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)
-
-
-def _training_mode(model: nn.Module) -> None:
-    model.train()
-    if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ValueError("All parameters of the model are frozen; unfreeze a part to train it.")
-    for part in model.modules():
-        parameters = list(part.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
-            part.eval()
-
-
-def _evaluate(
-    model: nn.Module, loss: Loss[Any], validation: ImageSet, settings: _Settings
-) -> dict[str, float]:
-    device = device_of(model)
-    means = _Means()
-    model.eval()
+    """The means of the loss terms over a validation set after an epoch; none without one."""
+    if data is None:
+        return {}
+    means, dtype = Means(), next(model.parameters()).dtype
     # The same noise after every epoch, so that the curve shows the model and not the dice.
-    with torch.no_grad(), seeded(settings.seed, device) as generator:
-        for batch in validation.batches(
-            settings.batch_size, generator=generator, binarize=settings.binarize
-        ):
-            terms = loss(model, batch._replace(progress=1.0))
-            means.add({name: term.item() for name, term in terms.items()}, len(batch.images))
+    with evaluating(model), torch.no_grad(), seeded(settings.seed, device_of(model)) as generator:
+        batches = data.batches(settings.batch_size, generator=generator, binarize=settings.binarize)
+        for number, batch in enumerate(batches):
+            terms = named(loss(model, at(batch, 1.0, dtype)))
+            means.add(finite(terms, epoch, number + 1, "validation "), len(batch.images))
     return means.values()
 
 
-class _Means:
-    """Running means of the loss terms, each batch weighted by its number of images."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._count = 0
-
-    def add(self, terms: Mapping[str, float], count: int) -> None:
-        for name, value in terms.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value * count
-        self._count += count
-
-    def values(self) -> dict[str, float]:
-        return {name: total / self._count for name, total in self._sums.items()}
-
-    def shown(self, epoch: int, epochs: int) -> dict[str, str]:
-        values = {name: f"{value:.1f}" for name, value in self.values().items()}
-        return {"epoch": f"{epoch}/{epochs}", **values}
-
-
-def _finite(terms: Mapping[str, torch.Tensor], epoch: int, batch: int) -> dict[str, float]:
-    if "loss" not in terms or any(term.dim() for term in terms.values()):
-        raise ValueError(
-            "A loss must return scalars by name, one of them called 'loss'; average over the "
-            "batch with .mean()."
-        )
-    # One transfer from the device for all terms.
-    values = torch.stack([term.detach() for term in terms.values()]).tolist()
-    for name, value in zip(terms, values, strict=True):
-        if not math.isfinite(value):
-            raise TrainingDiverged(epoch, batch, name, value)
-    return dict(zip(terms, values, strict=True))
-
-
-def _check_weights(model: nn.Module, epoch: int, batch: int) -> None:
-    # A step may spoil the weights after its own loss was finite; such weights are not saved.
-    for parameter in model.parameters():
-        if not torch.isfinite(parameter).all():
-            raise TrainingDiverged(epoch, batch, "weights", math.nan)
-
-
-def _rates(groups: Sequence[ParameterGroup]) -> list[list[float]]:
-    return [
-        [sum(p.numel() for p in group["params"] if p.requires_grad), group["lr"]]
-        for group in groups
-    ]
-
-
-def _resume(path: Path | None, run: RunState, settings: Mapping[str, object]) -> History:
-    if path is None or not path.exists():
-        return History()
-    return History(**load_checkpoint(path, run, settings))
-
-
-def _append(record: dict[str, list[float]], means: Mapping[str, float]) -> None:
-    for name, value in means.items():
-        record.setdefault(name, []).append(value)
-
-
-def _autocast(device: torch.device, precision: Precision) -> torch.autocast:
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def _progress_bar(settings: _Settings, shown: bool) -> tqdm[NoReturn]:
-    return tqdm(total=settings.steps, disable=not shown, unit="batch", mininterval=0.25)
+def at(batch: Batch, progress: float, dtype: torch.dtype) -> Batch:
+    """The batch at a point of the training, its images in the model's floating-point type."""
+    images = batch.images.to(dtype) if batch.images.is_floating_point() else batch.images
+    return batch._replace(images=images, progress=progress)

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from typing_extensions import Unpack
 
 from latent_transfer.data import Batch, ImageSet
 from latent_transfer.models import M1M2, M2
 from latent_transfer.nets import device_of
 from latent_transfer.objectives import Terms, semi_supervised_loss
-from latent_transfer.training.loop import History, Schedule, Transform, fit
+from latent_transfer.training.forms import History, Schedule, Transform
+from latent_transfer.training.loop import fit
+from latent_transfer.training.options import TrainerOptions, refuse_validation
 
 
 class BalancedBatches:
     """Batches of a small labelled set, the same number of images of each class in every one.
 
-    Each class is drawn from anew for every batch, without replacement as far as it reaches: however
-    many images of a class there are, it counts as much as any other, as the uniform p(y) says.
+    Every batch draws from each class without replacement, as far as the class reaches: however many
+    images of a class there are, it counts as much as any other, as the uniform p(y) says.
 
     Args:
         labelled: The labelled images.
-        batch_size: Images a batch, rounded up to a multiple of the number of classes.
-        binarize: Draw binary pixels from grey ones, anew in every batch.
+        batch_size: Images per batch, rounded up to a multiple of the number of classes.
+        binarize: Draw binary pixels from grey ones, afresh in every batch.
         transform: Augmentation of whole batches.
 
     Raises:
         ValueError: If a class has no image.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> import torch
+        >>> few = lt.data.load("digits", size=8).train.few(1, torch.Generator().manual_seed(0))
+        >>> lt.training.BalancedBatches(few, 20).draw().labels.bincount().tolist()
+        [2, 2, 2, 2, 2, 2, 2, 2, 2, 2]
     """
 
     def __init__(
@@ -71,14 +79,14 @@ def fit_semi_supervised(
     label_weight: float = 0.1,
     beta: Schedule | None = None,
     labelled_batch_size: int = 100,
-    **settings: Any,
+    **options: Unpack[TrainerOptions],
 ) -> History:
     """Train M2, or the M2 of M1+M2, on a few labelled images and all unlabelled ones.
 
     One epoch is a pass over the *unlabelled* images; every step sees a class-balanced batch of
     labelled ones beside them. Each term counts by the number of images it stands for, however
-    often those of the smaller set come round. Under M1+M2 the latents z1 are drawn anew at each
-    step from M1, which does not learn.
+    often those of the smaller set come round. Under M1+M2 every step draws new latents z1 from M1,
+    which does not learn.
 
     Args:
         model: Trained in place.
@@ -88,14 +96,27 @@ def fit_semi_supervised(
         label_weight: α, nats of objective per nat of the classifier's cross-entropy.
         beta: Maps training progress in [0, 1) to a weight of the KL in the bounds; always 1 if
             left out.
-        labelled_batch_size: Labelled images a step.
-        settings: As for :func:`latent_transfer.training.fit`, without a validation set: score
-            the finished model on one instead.
+        labelled_batch_size: Labelled images per step.
+        **options: As for :func:`latent_transfer.fit`, without a validation set: score the
+            finished model on one instead.
 
     Raises:
         ValueError: If the classes of the labelled images and the model's differ in number, if a
-            class has no image, or for a negative weight.
+            class has no image, for a negative weight, or a validation set.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> import torch
+        >>> digits = lt.data.load("digits", size=8).train
+        >>> few = digits.few(2, torch.Generator().manual_seed(0))
+        >>> model = lt.models.mlp_m2(digits.shape, 10, (16,), 3)
+        >>> history = lt.training.fit_semi_supervised(
+        ...     model, few, digits.unlabelled(), epochs=1, progress=False
+        ... )
+        >>> sorted(history.training)
+        ['cross_entropy', 'labelled', 'loss', 'unlabelled']
     """
+    refuse_validation("fit_semi_supervised", options, "score the finished model on one instead")
     m2 = model.m2 if isinstance(model, M1M2) else model
     if len(labelled.classes) != m2.classes:
         raise ValueError(
@@ -108,8 +129,8 @@ def fit_semi_supervised(
     few = BalancedBatches(
         labelled.to(device),
         labelled_batch_size,
-        binarize=settings.get("binarize", False),
-        transform=settings.get("transform"),
+        binarize=options.get("binarize", False),
+        transform=options.get("transform"),
     )
     share = len(labelled) / (len(labelled) + len(unlabelled))
 
@@ -124,7 +145,7 @@ def fit_semi_supervised(
             beta=1.0 if beta is None else beta(batch.progress),
         )
 
-    return fit(model, unlabelled, loss, **settings)
+    return fit(model, unlabelled, loss, **options)
 
 
 def _inputs(model: M2 | M1M2, images: torch.Tensor) -> torch.Tensor:
