@@ -114,7 +114,7 @@ def test_a_stopped_sweep_goes_on_and_loses_only_the_cells_in_flight(
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=PATIENCE)
         assert child.returncode == 130
-        assert f"Stopped; the same command goes on from {out}." in said
+        assert f"Stopped; run the same command again to resume from {out}." in said
         assert f"{len(killed)} of 6 cells are there already" in said
         assert "Traceback" not in said
     stopped = finished(out)
@@ -143,7 +143,7 @@ def test_ctrl_c_ends_workers_in_the_middle_of_their_cells(
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=20)
     assert child.returncode == 130
-    assert f"Stopped; the same command goes on from {tmp_path}." in said
+    assert f"Stopped; run the same command again to resume from {tmp_path}." in said
     assert "Traceback" not in said
     wait_for(lambda: not any(alive(worker) for _, worker in begun(tmp_path)), 10)
     assert 1 <= len(finished(tmp_path)) < 6
