@@ -323,3 +323,11 @@ def test_no_more_images_at_once_than_asked_for(binary: ImageSet, measure: Any) -
     model.encoder.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
     measure(model, binary, batch_size=10)
     assert set(seen) == {10, 3}
+
+
+def test_listening_to_a_layer_leaves_no_trace(binary: ImageSet) -> None:
+    model = mlp_vae(SHAPE, (5,), 2)
+    inference.extract_features(model, binary, "encoder.layers.0")
+    with pytest.raises(ValueError, match="not passed on the way to the features"):
+        inference.extract_features(model, binary, "decoder.layers.0")
+    assert not any(part._forward_hooks for part in model.modules())
