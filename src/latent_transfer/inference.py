@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from latent_transfer._random import seeded
-from latent_transfer.data import Examples
+from latent_transfer.data import Source, as_batches
 from latent_transfer.densities import Gaussian
 from latent_transfer.models import Encodes, posterior_of, require
 from latent_transfer.nets import device_of, dtype_of, find_part
@@ -51,10 +51,9 @@ def evaluating(model: object) -> Iterator[None]:
             part.training = training
 
 
-@torch.no_grad()
 def over(
     model: object,
-    images: Examples | torch.Tensor,
+    images: Source,
     function: PerImage,
     *,
     batch_size: int = 500,
@@ -66,16 +65,17 @@ def over(
     Args:
         model: What the function evaluates; it runs in evaluation mode and without gradients. What
             is no module has no mode, and runs where the images are.
-        images: N images, or their pixels N×C×H×W.
+        images: N images: a set, a tensor N×C×H×W, or whatever else :func:`latent_transfer.fit`
+            takes. A ``DataLoader`` brings its own batches, and gives rows in its own order.
         function: B×C×H×W on the model's device to B×….
         batch_size: Images at once.
         binarize: Draw binary pixels from grey ones first.
         seed: Decides binarisation and whatever the function draws.
 
     Raises:
-        TypeError: If the images are neither a set nor floating-point pixels.
-        ValueError: If there are none, the batch size is below 1, pixels without a set are to be
-            binarised, or the function does not give one row for each image.
+        TypeError: If the images are nothing of that kind.
+        ValueError: If there are none, the batch size is below 1, or the function does not give one
+            row for each image.
 
     Example:
         >>> import torch
@@ -85,23 +85,58 @@ def over(
         >>> over(vae, torch.rand(7, 1, 8, 8), vae.reconstruct, batch_size=3).shape
         torch.Size([7, 1, 8, 8])
     """
-    device, dtype = _place(model, images)
-    parts = []
+    return over_labelled(
+        model, images, function, batch_size=batch_size, binarize=binarize, seed=seed
+    )[0]
+
+
+@torch.no_grad()
+def over_labelled(
+    model: object,
+    images: Source,
+    function: PerImage,
+    *,
+    batch_size: int = 500,
+    binarize: bool = False,
+    seed: int = 0,
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Return what :func:`over` returns, and the labels of the same pass, N; none if there are none.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.inference import over_labelled
+        >>> pair = torch.rand(7, 1, 8, 8), torch.arange(7)
+        >>> rows, labels = over_labelled(None, pair, lambda pixels: pixels.flatten(1).mean(1))
+        >>> rows.shape, labels.tolist()
+        (torch.Size([7]), [0, 1, 2, 3, 4, 5, 6])
+    """
+    data = as_batches(images)
+    home = getattr(data, "device", None) or torch.device("cpu")
+    device, dtype = _place(model, home)
+    rows, labels = [], []
     with evaluating(model), seeded(seed, device) as generator:
-        for pixels in _batches(images, device, batch_size, generator if binarize else None):
-            rows = function(pixels.to(device, dtype))
-            if len(rows) != len(pixels):
-                raise ValueError(
-                    f"One row for each of {len(pixels)} images was expected, "
-                    f"not a result of shape {tuple(rows.shape)}."
-                )
-            parts.append(rows)
-    return torch.cat(parts).to(images.device)
+        # Without noise the order of a shuffling loader is left to itself.
+        source = generator if binarize else None
+        for batch in data.to(device).batches(batch_size, generator=source, binarize=binarize):
+            pixels = batch.images if dtype is None else batch.images.to(dtype)
+            rows.append(_one_row_each(function(pixels), len(pixels)))
+            labels.append(batch.labels)
+    known = [part for part in labels if part is not None]
+    return torch.cat(rows).to(home), torch.cat(known).to(home) if known else None
+
+
+def _one_row_each(rows: torch.Tensor, count: int) -> torch.Tensor:
+    if len(rows) != count:
+        raise ValueError(
+            f"One row for each of {count} images was expected, "
+            f"not a result of shape {tuple(rows.shape)}."
+        )
+    return rows
 
 
 def predict_logits(
     model: Callable[[torch.Tensor], torch.Tensor],
-    images: Examples | torch.Tensor,
+    images: Source,
     *,
     batch_size: int = 500,
 ) -> torch.Tensor:
@@ -131,7 +166,7 @@ def predict_logits(
     return logits
 
 
-def encode(model: Encodes, images: Examples | torch.Tensor, *, batch_size: int = 500) -> Gaussian:
+def encode(model: Encodes, images: Source, *, batch_size: int = 500) -> Gaussian:
     """Return q(z | x) of a whole set: means and log-variances, N×D each. No decoder, no noise.
 
     Args:
@@ -160,7 +195,7 @@ def encode(model: Encodes, images: Examples | torch.Tensor, *, batch_size: int =
 
 def extract_features(
     model: nn.Module,
-    images: Examples | torch.Tensor,
+    images: Source,
     layer: str | None = None,
     *,
     batch_size: int = 500,
@@ -196,40 +231,12 @@ def extract_features(
     return over(model, images, lambda pixels: features(pixels).flatten(1), batch_size=batch_size)
 
 
-def _place(model: object, images: Examples | torch.Tensor) -> tuple[torch.device, torch.dtype]:
+def _place(model: object, home: torch.device) -> tuple[torch.device, torch.dtype | None]:
     """Where a model computes and in which precision; one without numbers goes where images are."""
-    if not isinstance(images, Examples | torch.Tensor):
-        raise TypeError(
-            "Images are an ImageSet, a Table or a tensor of pixels N×C×H×W, "
-            f"not a {type(images).__name__}."
-        )
     if isinstance(model, nn.Module):
         for _ in chain(model.parameters(), model.buffers()):
             return device_of(model), dtype_of(model)
-    return images.device, torch.float32 if isinstance(images, Examples) else images.dtype
-
-
-def _batches(
-    images: Examples | torch.Tensor,
-    device: torch.device,
-    batch_size: int,
-    generator: torch.Generator | None,
-) -> Iterator[torch.Tensor]:
-    if isinstance(images, Examples):
-        binarize = generator is not None
-        for batch in images.to(device).batches(batch_size, generator=generator, binarize=binarize):
-            yield batch.images
-        return
-    if not images.is_floating_point():
-        raise TypeError(f"Pixels are floating-point numbers in [0, 1], not {images.dtype}.")
-    if generator is not None:
-        raise ValueError("binarize=True needs an ImageSet; ImageSet.from_pixels makes one.")
-    if batch_size < 1 or not len(images):
-        raise ValueError(
-            f"At least one image and a batch_size of at least 1 are needed, "
-            f"not {len(images)} and {batch_size}."
-        )
-    yield from images.split(batch_size)
+    return home, None
 
 
 def _layer_output(model: nn.Module, layer: str, pixels: torch.Tensor) -> torch.Tensor:

@@ -166,7 +166,7 @@ def test_errors_need_finite_logits_of_all_classes(measure: Call) -> None:
     for logits, sentence in (
         (torch.full((3, 2), NAN), "Logits must be finite, but 6 of 6"),
         (torch.zeros(3, 1), "two classes"),
-        (torch.zeros(3, 2, 2), "Logits are N×K, but _Fixed gave"),
+        (torch.zeros(3, 2, 2), "Logits must be N×K"),
     ):
         with pytest.raises(ValueError, match=sentence):
             measure(_Fixed(logits), _images())

@@ -13,7 +13,7 @@ from latent_transfer.data.download import Remote
 from latent_transfer.data.entry import Data, Entry
 from latent_transfer.data.examples import Examples
 from latent_transfer.data.images import ImageSet
-from latent_transfer.data.loader import Batches, Loaded, as_batches
+from latent_transfer.data.loader import Batches, Loaded, Source, as_batches
 from latent_transfer.data.loading import fetch, load, load_table, names, where
 from latent_transfer.data.table import Table
 from latent_transfer.data.tensors import Tensors
@@ -29,6 +29,7 @@ __all__ = [
     "ImageSet",
     "Loaded",
     "Remote",
+    "Source",
     "Table",
     "Tensors",
     "as_batches",

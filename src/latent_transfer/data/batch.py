@@ -37,7 +37,7 @@ class Batch(NamedTuple):
             kinds = ", ".join(type(part).__name__ for part in parts)
             raise TypeError(
                 f"A batch is a tensor of images, or a pair of images and labels, not ({kinds}); "
-                "give the loader a collate_fn that returns one of them."
+                "torch.from_numpy makes tensors of arrays, a loader's collate_fn pairs of others."
             )
         return cls(*parts)
 

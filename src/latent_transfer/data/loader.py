@@ -60,6 +60,10 @@ class Batches(Protocol):
         """A checksum of the data; none if they cannot be seen as a whole."""
 
 
+#: What :func:`as_batches` takes.
+Source = Batches | Tensor | tuple[Tensor, ...] | Dataset[Any] | DataLoader[Any]
+
+
 def as_batches(data: Any) -> Batches:
     """Return data in the form in which training takes them.
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from latent_transfer.data import ImageSet
+from latent_transfer.data import ImageSet, Source
 from latent_transfer.evaluation._checks import check_count, check_finite
 from latent_transfer.evaluation.likelihood import bound_terms, elbos, log_likelihoods
 from latent_transfer.inference import over
@@ -33,7 +33,7 @@ class _Settings(TypedDict):
 
 def anomaly_scores(
     model: HasPosterior,
-    images: ImageSet | torch.Tensor,
+    images: Source,
     *,
     kind: str = "elbo",
     samples: int = 10,

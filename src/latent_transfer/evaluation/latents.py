@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Source
 from latent_transfer.evaluation._checks import check_finite
 from latent_transfer.inference import encode
 from latent_transfer.models import Encodes
 from latent_transfer.objectives import gaussian_kl_per_dimension
 
 
-def kl_per_dimension(model: Encodes, images: ImageSet | torch.Tensor) -> torch.Tensor:
+def kl_per_dimension(model: Encodes, images: Source) -> torch.Tensor:
     """Return the mean KL(q(z_j | x) ‖ N(0, 1)) of each latent dimension over a set, in nats: D.
 
     It is measured from N(0, 1) whatever the model's own prior is: a mixture, as VaDE's, does not
@@ -38,9 +38,7 @@ def kl_per_dimension(model: Encodes, images: ImageSet | torch.Tensor) -> torch.T
     return divergences.mean(0)
 
 
-def active_units(
-    model: Encodes, images: ImageSet | torch.Tensor, *, threshold: float = 1e-2
-) -> torch.Tensor:
+def active_units(model: Encodes, images: Source, *, threshold: float = 1e-2) -> torch.Tensor:
     """Return which latents carry information: Var_x(E_q[z_j | x]) > threshold, D booleans.
 
     Equation: eq-active-units (Burda et al. 2016).
@@ -61,8 +59,8 @@ def active_units(
         >>> active_units(vae, torch.rand(1, 1, 8, 8).expand(5, -1, -1, -1))  # one image, five times
         tensor([False, False])
     """
-    if len(images) < 2:
-        raise ValueError(f"A variance over images needs at least two, not {len(images)}.")
     means = encode(model, images).mean  # N×D
+    if len(means) < 2:
+        raise ValueError(f"A variance over images needs at least two, not {len(means)}.")
     check_finite("Posterior means", means)
     return means.var(0) > threshold

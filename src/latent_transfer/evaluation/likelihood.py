@@ -11,7 +11,7 @@ from math import log
 import torch
 
 from latent_transfer._random import seeded
-from latent_transfer.data import Examples
+from latent_transfer.data import Examples, Source
 from latent_transfer.densities import Gaussian
 from latent_transfer.evaluation._checks import check_count
 from latent_transfer.evaluation.estimates import Estimate
@@ -32,12 +32,10 @@ from latent_transfer.objectives import (
 )
 from latent_transfer.training import cosine_schedule
 
-Images = Examples | torch.Tensor
-
 
 def log_likelihoods(
     model: HasPosterior,
-    images: Images,
+    images: Source,
     *,
     samples: int = 5000,
     binarize: bool = False,
@@ -85,7 +83,7 @@ def log_likelihoods(
 
 def negative_log_likelihood(
     model: HasPosterior,
-    images: Images,
+    images: Source,
     *,
     samples: int = 5000,
     binarize: bool = False,
@@ -131,7 +129,7 @@ def negative_log_likelihood(
 
 def exact_log_likelihoods(
     model: HasDensity,
-    images: Images,
+    images: Source,
     *,
     binarize: bool = False,
     seed: int = 0,
@@ -166,7 +164,7 @@ def exact_log_likelihoods(
 
 def exact_negative_log_likelihood(
     model: HasDensity,
-    images: Images,
+    images: Source,
     *,
     binarize: bool = False,
     seed: int = 0,
@@ -200,7 +198,7 @@ def exact_negative_log_likelihood(
 
 def elbos(
     model: HasPosterior,
-    images: Images,
+    images: Source,
     *,
     samples: int = 1,
     binarize: bool = False,
@@ -243,7 +241,7 @@ def elbos(
 
 def evidence_bound(
     model: HasPosterior,
-    images: Images,
+    images: Source,
     *,
     samples: int = 1,
     binarize: bool = False,
@@ -278,7 +276,7 @@ def evidence_bound(
 
 
 def reconstruction_errors(
-    model: Reconstructs, images: Images, *, batch_size: int = 500
+    model: Reconstructs, images: Source, *, batch_size: int = 500
 ) -> torch.Tensor:
     """Return the squared error of every image's reconstruction, summed over pixels: N.
 
@@ -307,7 +305,7 @@ def reconstruction_errors(
     return over(model, images, per_image, batch_size=batch_size)
 
 
-def reconstruction_error(model: Reconstructs, images: Images, *, batch_size: int = 500) -> Estimate:
+def reconstruction_error(model: Reconstructs, images: Source, *, batch_size: int = 500) -> Estimate:
     """Estimate the squared error of a reconstruction, summed over pixels, per image.
 
     Equation: eq-squared-error.

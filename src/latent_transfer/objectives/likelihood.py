@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from latent_transfer.data import Batch
-from latent_transfer.models import HasDensity
+from latent_transfer.models import HasDensity, require
 from latent_transfer.objectives._checks import checked
 from latent_transfer.objectives.reconstruction import Terms
 
@@ -18,6 +18,7 @@ def negative_log_density(model: HasDensity, batch: Batch | torch.Tensor) -> Term
         batch: Images B×C×H×W of the kind that the model is a distribution over.
 
     Raises:
+        TypeError: If the model has no density.
         ValueError: If the batch is empty or of integers.
 
     Example:
@@ -27,4 +28,5 @@ def negative_log_density(model: HasDensity, batch: Batch | torch.Tensor) -> Term
         >>> negative_log_density(NADE((1, 4, 4), 8), torch.ones(5, 1, 4, 4))["loss"].shape
         torch.Size([])
     """
+    require(model, HasDensity, "negative_log_density")
     return {"loss": -model.log_density(checked(batch).images).mean()}

@@ -8,7 +8,7 @@ import torch
 
 from latent_transfer.data import Batch
 from latent_transfer.densities import bernoulli_log_density
-from latent_transfer.models import Autoencoder
+from latent_transfer.models import Autoencoder, Reconstructs, require
 from latent_transfer.objectives._checks import checked
 
 Terms = dict[str, torch.Tensor]
@@ -59,6 +59,7 @@ def reconstruction_loss(
             ``"bernoulli"`` for −log p(x | logits) in nats per image.
 
     Raises:
+        TypeError: If the model reconstructs nothing.
         ValueError: If ``kind`` is neither, or the batch is empty or of integers.
 
     Example:
@@ -71,6 +72,7 @@ def reconstruction_loss(
     """
     images = checked(batch).images
     if kind == "squared":
+        require(model, Reconstructs, "reconstruction_loss")
         return {"loss": squared_error(model.reconstruct(images), images).mean()}
     if kind == "bernoulli":
         return {"loss": -bernoulli_log_density(model(images), images).mean()}

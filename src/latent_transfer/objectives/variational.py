@@ -8,7 +8,7 @@ import torch
 
 from latent_transfer.data import Batch
 from latent_transfer.densities import Gaussian
-from latent_transfer.models import VAE, HasPosterior, log_joint
+from latent_transfer.models import VAE, HasPosterior, log_joint, require
 from latent_transfer.objectives._checks import checked, require_between, require_same_shape
 from latent_transfer.objectives.reconstruction import Terms
 
@@ -217,6 +217,7 @@ def negative_elbo(
         ``loss`` (minimised), ``reconstruction`` = −E_q[log p(x | z)] and ``kl``, nats per image.
 
     Raises:
+        TypeError: If the model has no posterior or no likelihood.
         ValueError: If beta or free_bits is negative, or the batch is empty or of integers.
 
     Example:
@@ -227,6 +228,7 @@ def negative_elbo(
         >>> sorted(terms), terms["loss"].shape
         (['kl', 'loss', 'reconstruction'], torch.Size([]))
     """
+    require(model, HasPosterior, "negative_elbo")
     require_between("free_bits", free_bits)
     images = checked(batch).images
     posterior = model.posterior(images)
@@ -264,5 +266,6 @@ def negative_importance_weighted_bound(
         >>> list(negative_importance_weighted_bound(model, images, samples=3))
         ['loss']
     """
+    require(model, HasPosterior, "negative_importance_weighted_bound")
     log_weights = log_importance_weights(model, checked(batch).images, samples)
     return {"loss": -importance_weighted_bound(log_weights).mean()}

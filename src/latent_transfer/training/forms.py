@@ -8,15 +8,11 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
 
-from latent_transfer.data import Batch, Batches
+from latent_transfer.data import Batch
 
 #: The kind of model that is trained.
 M = TypeVar("M", bound=nn.Module)
-
-#: What ``fit`` trains on, as ``data.as_batches`` takes it.
-Source = Batches | torch.Tensor | tuple[torch.Tensor, ...] | Dataset[Any] | DataLoader[Any]
 
 #: What ``fit`` minimises: given the model and a batch, one scalar, or scalars by name.
 Loss = Callable[[M, Batch], torch.Tensor | Mapping[str, torch.Tensor]]

@@ -12,7 +12,7 @@ from torch.amp import GradScaler
 from tqdm.auto import tqdm
 
 from latent_transfer._random import seeded
-from latent_transfer.data import Batch, Batches, as_batches
+from latent_transfer.data import Batch, Batches, Source, as_batches
 from latent_transfer.inference import evaluating
 from latent_transfer.nets import device_of
 from latent_transfer.training.checkpoints import Best, RunFile, RunState
@@ -39,7 +39,6 @@ from latent_transfer.training.forms import (
     MakeOptimizer,
     ParameterGroup,
     Schedule,
-    Source,
     Transform,
 )
 from latent_transfer.training.precision import Precision, autocast, usable_precision

@@ -8,6 +8,7 @@ from typing import TypedDict
 
 from typing_extensions import Required
 
+from latent_transfer.data import Source
 from latent_transfer.training.forms import (
     AfterEpoch,
     AfterStep,
@@ -15,7 +16,6 @@ from latent_transfer.training.forms import (
     MakeOptimizer,
     ParameterGroup,
     Schedule,
-    Source,
     Transform,
 )
 from latent_transfer.training.precision import Precision

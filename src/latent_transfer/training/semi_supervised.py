@@ -136,10 +136,11 @@ def fit_semi_supervised(
 
     def loss(_: torch.nn.Module, batch: Batch) -> Terms:
         drawn = few.draw()
+        inputs = _inputs(model, drawn.images)
         return semi_supervised_loss(
             m2,
             Batch(_inputs(model, batch.images)),
-            labelled=drawn._replace(images=_inputs(model, drawn.images)),
+            labelled=drawn._replace(images=inputs),
             label_weight=label_weight,
             labelled_share=share,
             beta=1.0 if beta is None else beta(batch.progress),

@@ -20,7 +20,7 @@ from latent_transfer.models import Autoencoder, Classifier, conv_autoencoder
 from latent_transfer.nets import ConvDecoder, ConvEncoder, Shape, device_of, he_initialise
 from latent_transfer.nets.shapes import spell
 from latent_transfer.objectives import classification_loss, reconstruction_loss
-from latent_transfer.training import cosine_schedule, fit
+from latent_transfer.training import MakeOptimizer, cosine_schedule, fit
 from latent_transfer.transfer.augmentation import flips_and_crops
 from latent_transfer.transfer.comparison import Task
 from latent_transfer.transfer.initialise import initialise_from
@@ -46,11 +46,12 @@ class Recipe:
         pretraining_steps: Gradient steps of the autoencoder, rounded up to whole passes.
         steps: Gradient steps of the classifier, rounded up to whole passes.
         batch_size: Images per step.
-        learning_rate: Adam's, of the classifier's encoder.
+        learning_rate: Of the classifier's encoder.
         augment: Whether the classifier sees flipped and moved images.
         head_speed: How many times faster the classifier's head learns, which is always new.
-        pretraining_rate: Adam's, of the autoencoder; the same as ``learning_rate`` if left out.
+        pretraining_rate: Of the autoencoder; the same as ``learning_rate`` if left out.
         decay: Whether the learning rates fall to zero along half a cosine.
+        optimizer: As for :func:`latent_transfer.fit`, of both trainings; Adam if left out.
         encoder: Makes a new encoder each time it is called, a module of B×C×H×W to B×D such as
             ``lambda: timm.create_model("resnet18", num_classes=0)``; a module whose own output is
             no such matrix may have ``forward_features`` instead, whose maps are then averaged.
@@ -80,6 +81,7 @@ class Recipe:
     head_speed: float = 10.0
     pretraining_rate: float | None = None
     decay: bool = True
+    optimizer: MakeOptimizer | None = None
     encoder: Callable[[], nn.Module] | None = None
 
     def __post_init__(self) -> None:
@@ -117,6 +119,7 @@ class Recipe:
             epochs=self._epochs(self.pretraining_steps, images),
             batch_size=self.batch_size,
             learning_rate=self.pretraining_rate or self.learning_rate,
+            optimizer=self.optimizer,
             schedule=cosine_schedule if self.decay else None,
             seed=seed,
             checkpoint=None if checkpoint is None else expanded(checkpoint),
@@ -170,9 +173,10 @@ class Recipe:
             classification_loss,
             epochs=self._epochs(self.steps, task.few),
             batch_size=self.batch_size,
+            optimizer=self.optimizer,
             groups=[
-                {"params": list(model.encoder.parameters()), "lr": self.learning_rate},
-                {"params": list(model.head.parameters()), "lr": rate_of_head},
+                {"params": model.encoder.parameters(), "lr": self.learning_rate},
+                {"params": model.head.parameters(), "lr": rate_of_head},
             ],
             schedule=cosine_schedule if self.decay else None,
             seed=task.seed,
