@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from joblib import cpu_count
 
-from workspace import ROOT, cores, kernel_environment
+from workspace import ROOT, kernel_environment
 
 # Before anything imports torch or matplotlib, which read it at import. The build, the tests and
 # nbval's kernels then agree on threads, on the static widgets and on where caches go.
@@ -15,8 +16,8 @@ os.environ.update(kernel_environment(ROOT / "_build"))
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Count workers for ``-n auto``: the cores that this process may use."""
-    return cores()
+    """Count workers for ``-n auto``: the cores that this process, or its container, may use."""
+    return int(cpu_count())
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,9 @@
 
 Jupyter Book would execute them one after the other, and its cache looks at code cells alone: it
 cannot see that the package, the pinned versions or the data changed. `refresh_fingerprint` sees it.
+
+The parallel executor of jupyter-cache does not serve: it reports nothing before the last notebook
+has ended, counts the machine's cores and not those it may use, and hands a failure over as a log.
 """
 
 from __future__ import annotations
@@ -20,12 +23,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
+from joblib import cpu_count
 from jupyter_cache import get_cache
 from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
 from jupyter_cache.executors.utils import single_nb_execution
 from nbformat import NotebookNode
-
-from workspace import cores
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _PROFILE_VARIABLES = tuple(
@@ -192,7 +194,7 @@ def execute_all(
     if not paths:
         return []
     cache, outcomes = get_cache(str(build / ".jupyter_cache")), []
-    workers = min(cores(), len(paths))
+    workers = min(cpu_count(), len(paths))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = [pool.submit(execute, path, timeout) for path in paths]
         for future in as_completed(futures):

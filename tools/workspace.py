@@ -6,7 +6,6 @@ under three slightly different environments.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,13 +50,6 @@ def pages(root: Path = ROOT) -> list[Path]:
     """List the book's sources, notebooks and Markdown files, in a fixed order."""
     found = [*notebooks(root), *(root / "book").rglob("*.md")]
     return sorted(path for path in found if ".ipynb_checkpoints" not in path.parts)
-
-
-def cores() -> int:
-    """Count the cores that this process may use (a container often may use fewer than exist)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def kernel_environment(build: Path) -> dict[str, str]:

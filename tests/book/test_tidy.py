@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -114,3 +116,18 @@ def test_refresh_stores_the_outputs_of_checked_cells(miniature) -> None:
     assert [output.text for output in checked.outputs] == ["42\n"]
     assert plain.outputs == []
     assert notebooks(miniature.root) == [miniature.notebook]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("stored", "passes"), [("42\n", True), ("43\n", False)])
+def test_nbval_compares_a_tagged_cell_in_the_committed_form(
+    stored: str, passes: bool, tmp_path
+) -> None:
+    outputs = [new_output("stream", name="stdout", text=stored)]
+    cell = new_code_cell("print(6 * 7)", metadata=CHECKED, outputs=outputs, execution_count=9)
+    (tmp_path / "mini.ipynb").write_text(tidy.render(new_notebook(cells=[cell])))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--nbval-lax", "--nbval-current-env", "mini.ipynb"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == passes, done.stdout
+    assert "1 passed" in done.stdout if passes else "1 failed" in done.stdout
