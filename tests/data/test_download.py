@@ -22,8 +22,6 @@ from latent_transfer.data import download, weights
 from latent_transfer.data.sets import cifar10, idx, svhn, usps
 from latent_transfer.errors import DataError
 
-pytest.importorskip("pooch")
-
 FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 NAMES = idx.NAMES
 

@@ -36,6 +36,16 @@ class Noisy(Dataset[tuple[torch.Tensor, int]]):
         return torch.full((1, 2, 2), noise / 3), index
 
 
+class Pictures(Dataset[Any]):
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> Any:
+        from PIL import Image
+
+        return Image.new("L", (4, 4)), index
+
+
 class Stream(IterableDataset[torch.Tensor]):
     def __iter__(self) -> Iterator[torch.Tensor]:
         return iter(IMAGES)
@@ -278,6 +288,14 @@ def test_a_loader_that_yields_something_else_is_told_what_is_wanted() -> None:
     floats = DataLoader(TensorDataset(IMAGES, LABELS / 2), batch_size=4)
     with pytest.raises(ValueError, match="labels must be class numbers"):
         joined(as_batches(floats))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("options", [{}, {"generator": torch.Generator()}])
+def test_a_dataset_of_pictures_is_told_to_make_tensors(workers: int, options: Any) -> None:
+    loader = DataLoader(Pictures(), batch_size=2, num_workers=workers)
+    with pytest.raises(TypeError, match=r"yields .*Image.*ToTensor\(\), or the loader"):
+        joined(as_batches(loader), **options)
 
 
 def test_dropping_is_the_loaders() -> None:

@@ -105,7 +105,7 @@ def test_the_package_s_own_modules_count_but_not_those_that_run_a_sweep() -> Non
         "latent_transfer.training.loop",
         "latent_transfer.objectives.variational",
         "latent_transfer.nets.mlp",
-        "latent_transfer.data.image_set",
+        "latent_transfer.data.images",
         "latent_transfer.papers.tables._pixels",
     } <= found
     assert not {name for name in found if name.endswith((".sweep", ".workers", "papers.table"))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -235,24 +235,39 @@ class Loaded:
             yield batch._replace(images=images if transform is None else transform(images))
 
     def _values(self, generator: torch.Generator | None) -> Iterator[Any]:
-        if generator is None:
-            yield from self.loader
-            return
+        dice = None if generator is None else _Dice(self._reseed(generator))
+        with dice.used() if dice else nullcontext():
+            values = iter(self.loader)
+        while True:
+            with dice.used() if dice else nullcontext():
+                try:
+                    value = next(values)
+                except StopIteration:
+                    return
+                except TypeError as error:
+                    raise _explained(error) from error
+            yield value
+
+    def _reseed(self, generator: torch.Generator) -> int:
+        """Draw a seed, and give it to the generators that the loader has of its own."""
         seed = int(torch.randint(2**32, (), generator=generator, device=generator.device))
         for holder in (self.loader, self.loader.sampler, self.loader.batch_sampler):
             own = getattr(holder, "generator", None)
             if isinstance(own, torch.Generator):
                 own.manual_seed(seed)
-        dice = _Dice(seed)
-        with dice.used():
-            values = iter(self.loader)
-        while True:
-            with dice.used():
-                try:
-                    value = next(values)
-                except StopIteration:
-                    return
-            yield value
+        return seed
+
+
+def _explained(error: TypeError) -> TypeError:
+    """Say what to do about items that PyTorch cannot join to a batch, pictures above all."""
+    text = str(error)
+    if "default_collate" not in text:
+        return error
+    found = text.rsplit("found ", 1)[-1].splitlines()[0]
+    return TypeError(
+        f"The dataset of the DataLoader yields {found}, which makes no tensor; give the dataset "
+        "transform=torchvision.transforms.ToTensor(), or the loader a collate_fn."
+    )
 
 
 class _Dice:
