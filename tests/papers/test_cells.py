@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from latent_transfer.papers.code import code_of, library_of
 from latent_transfer.papers.table import PaperTable, Place, Row, find_table
 from latent_transfer.papers.tables import nade
 
+NEEDS_GIT = pytest.mark.skipif(shutil.which("git") is None, reason="there is no git here")
 NADE = "latent_transfer.papers.tables.nade"
 
 
@@ -91,6 +93,7 @@ def test_a_cell_says_what_ran(place: Place) -> None:
     assert found["torch"] == torch.__version__
 
 
+@NEEDS_GIT
 def test_the_commit_is_that_of_this_checkout() -> None:
     folder = Path(nade.__file__).parent
     asked = subprocess.run(
@@ -103,6 +106,7 @@ def test_the_commit_is_that_of_this_checkout() -> None:
         assert found.removesuffix("-dirty") == asked.stdout.strip()[:12]
 
 
+@NEEDS_GIT
 def test_outside_a_checkout_the_commit_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
