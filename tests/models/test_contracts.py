@@ -229,3 +229,10 @@ def test_each_dropout_of_a_classifier_is_its_own(part: str) -> None:
     shares = [layer.p for layer in model.modules() if isinstance(layer, nn.Dropout)]
     assert shares == ([0.5, 0.5] if part == "dropout" else [0.5])
     assert not any(isinstance(layer, nn.Dropout) for layer in plain.modules())
+
+
+@pytest.mark.parametrize("make", [models.mlp_vae, models.mlp_autoencoder])
+def test_the_activation_is_that_of_both_nets(make: Callable[..., nn.Module]) -> None:
+    model = make(SHAPE, (6, 5), 2, activation=nn.Tanh)
+    for net in (model.encoder, model.decoder):
+        assert [type(layer) for layer in net.layers][1::2] == [nn.Tanh, nn.Tanh]
