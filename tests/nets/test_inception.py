@@ -38,3 +38,9 @@ def test_inception_sees_large_colour_images_between_minus_one_and_one() -> None:
         torch.testing.assert_close(images, torch.full((2, 3, 299, 299), seen), atol=1e-5, rtol=0)
     with pytest.raises(ValueError, match="B×1×H×W or B×3×H×W, not a tensor of shape 2×4×8×8"):
         see(torch.rand(2, 4, 8, 8))
+
+
+def test_large_images_shrink_without_moire() -> None:
+    stripes = torch.arange(900).remainder(2).float().expand(1, 1, 900, 900)
+    seen = InceptionFeatures(torch.nn.Identity())(stripes)
+    assert seen.abs().max() < 0.3  # grey, not black and white
