@@ -205,3 +205,34 @@ def test_a_spread_that_is_no_number_is_refused() -> None:
         models.GaussianLikelihood(float("nan"))
     with pytest.raises(ValueError, match="must be positive, not nan"):
         models.LinearGaussian(torch.zeros(2, 1), torch.zeros(2), float("nan"))
+
+
+def test_m1m2_keeps_the_means_and_variances_of_the_same_latents() -> None:
+    m1, images = _vae(), torch.rand(5, *SHAPE)
+    kept = torch.tensor([2, 0])
+    belief, whole = models.stack_m2(m1, kept, 3, (4,), 2).posterior(images), m1.posterior(images)
+    assert torch.equal(belief.mean, whole.mean[:, kept])
+    assert torch.equal(belief.log_variance, whole.log_variance[:, kept])
+
+
+def test_a_translation_averages_as_many_draws_as_asked_for() -> None:
+    model, seen = models.mlp_multimodal_vae([SHAPE, 3], (6,), 2), list[tuple[int, ...]]()
+    model.decoders[1].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].shape))
+    model.translate([torch.rand(5, *SHAPE), None], 1, samples=7)
+    assert seen == [(7, 5, 2)]
+
+
+@pytest.mark.parametrize("part", ["dropout", "input_dropout"])
+def test_each_dropout_of_a_classifier_is_its_own(part: str) -> None:
+    plain = models.mlp_classifier((1, 4, 4), 3, (8, 6))
+    model = models.mlp_classifier((1, 4, 4), 3, (8, 6), **{part: 0.5})
+    shares = [layer.p for layer in model.modules() if isinstance(layer, nn.Dropout)]
+    assert shares == ([0.5, 0.5] if part == "dropout" else [0.5])
+    assert not any(isinstance(layer, nn.Dropout) for layer in plain.modules())
+
+
+@pytest.mark.parametrize("make", [models.mlp_vae, models.mlp_autoencoder])
+def test_the_activation_is_that_of_both_nets(make: Callable[..., nn.Module]) -> None:
+    model = make(SHAPE, (6, 5), 2, activation=nn.Tanh)
+    for net in (model.encoder, model.decoder):
+        assert [type(layer) for layer in net.layers][1::2] == [nn.Tanh, nn.Tanh]

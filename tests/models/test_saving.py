@@ -375,3 +375,11 @@ def test_a_recipe_makes_the_same_structure() -> None:
     net = ConvEncoder(SMALL, (4, 8), 3, partial(nn.LeakyReLU, 0.2))
     assert repr(build(recipe_of(net))) == repr(net)
     assert json.loads(json.dumps(recipe_of(net))) == recipe_of(net)
+
+
+def test_gradients_of_other_weights_are_dropped(tmp_path: Path) -> None:
+    models.save(_vae(), tmp_path / "vae")
+    mine = _vae()
+    mine(torch.rand(2, *SMALL)).sum().backward()
+    models.load(tmp_path / "vae", into=mine)
+    assert all(value.grad is None for value in mine.parameters())

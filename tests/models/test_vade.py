@@ -114,3 +114,13 @@ def test_seed_and_starts_reach_the_mixture(monkeypatch: pytest.MonkeyPatch) -> N
     vade.start_mixture(codes, seed=8, starts=3, means=codes[:2])
     assert [given["random_state"] for given in asked] == [7, 8]
     assert [given["n_init"] for given in asked] == [3, 1]  # one start is given: there is one fit
+
+
+def test_a_cluster_is_drawn_as_wide_as_it_is(vade: models.VaDE) -> None:
+    latents = list[torch.Tensor]()
+    vade.vae.decoder.register_forward_hook(lambda _, inputs, __: latents.append(inputs[0]))
+    with torch.no_grad():
+        vade.log_variances.fill_(2 * torch.tensor(3.0).log())
+        vade.generate(torch.full((4000,), 2), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(latents[0].std(0), torch.full((3,), 3.0), rtol=0.05, atol=0)
+    torch.testing.assert_close(latents[0].mean(0), vade.means[2].detach(), rtol=0, atol=0.2)

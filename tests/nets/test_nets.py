@@ -176,3 +176,15 @@ def test_the_advice_mends_what_is_wrong(shape: Shape, images: torch.Tensor, advi
     for net in (MLPEncoder(shape, (), 2), ConvEncoder(shape, (4,), 2)):
         with pytest.raises(ValueError, match=advice):
             net(images)
+
+
+def test_every_net_takes_the_activation_that_it_is_given() -> None:
+    shape = (1, 8, 8)
+    nets = (
+        ConvEncoder(shape, (4, 8), 3, nn.Tanh),
+        MLPEncoder(shape, (6, 5), 3, nn.Tanh),
+        MLPDecoder(3, (6, 5), shape, nn.Tanh),
+    )
+    for net in nets:
+        assert sum(isinstance(layer, nn.Tanh) for layer in net.modules()) == 2
+        assert not any(isinstance(layer, nn.ReLU) for layer in net.modules())
