@@ -225,7 +225,7 @@ def test_one_posterior_for_each_image_is_needed(binary: ImageSet) -> None:
 def test_images_are_a_set_or_pixels(binary: ImageSet) -> None:
     model, pixels = mlp_vae(SHAPE, (5,), 2), binary.pixels()
     assert torch.equal(inference.encode(model, pixels).mean, inference.encode(model, binary).mean)
-    with pytest.raises(TypeError, match="Data must be an ImageSet.*not a list"):
+    with pytest.raises(TypeError, match=r"Data must be an ImageSet.*not a list"):
         inference.encode(model, [pixels])  # type: ignore[arg-type]
     as_bytes = inference.encode(model, binary.images).mean
     assert torch.equal(as_bytes, inference.encode(model, binary).mean)
