@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import latent_transfer as lt
-from api_pages import modules, public, shown
+from api_pages import is_definition, modules, public, shown
 
 #: What has no example, because it would train for minutes, download, or be nothing but a name.
 WITHOUT = {
@@ -39,7 +39,7 @@ def docstrings() -> dict[str, str]:
     """Docstrings of the public functions and classes that need an example, each once."""
     found: dict[object, str] = {}
     for name, value in definitions():
-        if (inspect.isfunction(value) or inspect.isclass(value)) and name not in WITHOUT:
+        if is_definition(value) and name not in WITHOUT:
             found.setdefault(value, name)
     return {name: inspect.cleandoc(value.__doc__ or "") for value, name in found.items()}
 

@@ -76,7 +76,7 @@ def test_a_probe_finds_out_what_cannot_be_written(
     (tmp_path / "file").touch()
     with pytest.raises(DataError, match=r"^--out .*file is a file; name a folder\.$"):
         probe(tmp_path / "file")
-    with pytest.raises(DataError, match=r"^--out: .* cannot be written \("):
+    with pytest.raises(DataError, match=r"^--out: .*file/folder cannot be written \("):
         probe(tmp_path / "file" / "folder")
 
     def locked(*_: object) -> None:

@@ -15,7 +15,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import GenericAlias, ModuleType
 
 from sphinx.pycode import ModuleAnalyzer
 
@@ -53,8 +53,15 @@ def public(module: ModuleType) -> list[str]:
 
 def _home(value: object) -> str:
     """Name the module that defines a function or a class; a value has none."""
-    is_definition = inspect.isfunction(value) or inspect.isclass(value)
-    return str(getattr(value, "__module__", "")) if is_definition else ""
+    return str(getattr(value, "__module__", "")) if is_definition(value) else ""
+
+
+def is_definition(value: object) -> bool:
+    """Say whether a value is a function or a class, and no alias of a type."""
+    # Python 3.10 takes ``tuple[int, int]`` for a class.
+    if isinstance(value, GenericAlias):
+        return False
+    return inspect.isfunction(value) or inspect.isclass(value)
 
 
 def groups(module: ModuleType) -> dict[str, list[str]]:

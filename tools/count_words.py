@@ -18,7 +18,7 @@ import nbformat
 
 from workspace import ROOT, notebooks
 
-FILE = ROOT / "src" / "latent_transfer" / "data" / "book_words.json"
+FILE = ROOT / "src" / "latent_transfer" / "data" / "sets" / "book_words.json"
 
 #: The parts that are counted, in the order of the book; later parts come after the corpus.
 PARTS = ("foundations", "transfer", "semi_supervised", "distillation")

@@ -2,6 +2,9 @@
 
 Jupyter Book would execute them one after the other, and its cache looks at code cells alone: it
 cannot see that the package, the pinned versions or the data changed. `refresh_fingerprint` sees it.
+
+The parallel executor of jupyter-cache does not serve: it reports nothing before the last notebook
+has ended, counts the machine's cores and not those it may use, and hands a failure over as a log.
 """
 
 from __future__ import annotations

@@ -97,12 +97,12 @@ def probe(out: Path) -> None:
         ...     list(Path(folder).iterdir())
         []
     """
-    with naming_the_place(out):
+    try:
         if out.exists() and not out.is_dir():
             raise DataError(f"--out {out} is a file; name a folder.")
         nearest = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
         trial = nearest / f".probe.{os.getpid()}"
-        try:
-            trial.write_bytes(b"\n")
-        finally:
-            trial.unlink(missing_ok=True)
+        trial.write_bytes(b"\n")
+        trial.unlink()
+    except OSError as error:
+        raise DataError(f"--out: {out} cannot be written ({error.strerror or error}).") from None

@@ -275,7 +275,7 @@ def reproduce(
     from latent_transfer.papers import sweep, table
 
     if list_tables or name is None:
-        _list_tables([table.find_table(known) for known in table.TABLES])
+        _list_tables([table.find_table(known) for known in table.known_tables()])
         return
     with _as_typed():
         chosen = sweep.Sweep(

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from latent_transfer._random import seeded
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Examples
 from latent_transfer.densities import Gaussian
 from latent_transfer.models import Encodes, posterior_of, require
 from latent_transfer.nets import device_of, dtype_of, find_part
@@ -54,7 +54,7 @@ def evaluating(model: object) -> Iterator[None]:
 @torch.no_grad()
 def over(
     model: object,
-    images: ImageSet | torch.Tensor,
+    images: Examples | torch.Tensor,
     function: PerImage,
     *,
     batch_size: int = 500,
@@ -101,7 +101,7 @@ def over(
 
 def predict_logits(
     model: Callable[[torch.Tensor], torch.Tensor],
-    images: ImageSet | torch.Tensor,
+    images: Examples | torch.Tensor,
     *,
     batch_size: int = 500,
 ) -> torch.Tensor:
@@ -131,7 +131,7 @@ def predict_logits(
     return logits
 
 
-def encode(model: Encodes, images: ImageSet | torch.Tensor, *, batch_size: int = 500) -> Gaussian:
+def encode(model: Encodes, images: Examples | torch.Tensor, *, batch_size: int = 500) -> Gaussian:
     """Return q(z | x) of a whole set: means and log-variances, N×D each. No decoder, no noise.
 
     Args:
@@ -160,7 +160,7 @@ def encode(model: Encodes, images: ImageSet | torch.Tensor, *, batch_size: int =
 
 def extract_features(
     model: nn.Module,
-    images: ImageSet | torch.Tensor,
+    images: Examples | torch.Tensor,
     layer: str | None = None,
     *,
     batch_size: int = 500,
@@ -196,9 +196,9 @@ def extract_features(
     return over(model, images, lambda pixels: features(pixels).flatten(1), batch_size=batch_size)
 
 
-def _place(model: object, images: ImageSet | torch.Tensor) -> tuple[torch.device, torch.dtype]:
+def _place(model: object, images: Examples | torch.Tensor) -> tuple[torch.device, torch.dtype]:
     """Where a model computes and in which precision; one without numbers goes where images are."""
-    if not isinstance(images, ImageSet | torch.Tensor):
+    if not isinstance(images, Examples | torch.Tensor):
         raise TypeError(
             "Images are an ImageSet, a Table or a tensor of pixels N×C×H×W, "
             f"not a {type(images).__name__}."
@@ -206,16 +206,16 @@ def _place(model: object, images: ImageSet | torch.Tensor) -> tuple[torch.device
     if isinstance(model, nn.Module):
         for _ in chain(model.parameters(), model.buffers()):
             return device_of(model), dtype_of(model)
-    return images.device, torch.float32 if isinstance(images, ImageSet) else images.dtype
+    return images.device, torch.float32 if isinstance(images, Examples) else images.dtype
 
 
 def _batches(
-    images: ImageSet | torch.Tensor,
+    images: Examples | torch.Tensor,
     device: torch.device,
     batch_size: int,
     generator: torch.Generator | None,
 ) -> Iterator[torch.Tensor]:
-    if isinstance(images, ImageSet):
+    if isinstance(images, Examples):
         binarize = generator is not None
         for batch in images.to(device).batches(batch_size, generator=generator, binarize=binarize):
             yield batch.images

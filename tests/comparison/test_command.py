@@ -119,6 +119,7 @@ OTHERS = {
     "pretraining_steps": 11,
     "steps": 12,
     "augment": False,
+    "skip_damaged": True,
 }
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from latent_transfer import data
-from latent_transfer.comparison import FourWays, Outcome, compare_four_ways
+from latent_transfer.comparison import FourWays, Outcome, compare_four_ways, four_ways
 from latent_transfer.comparison.four_ways import choose_budgets
 from latent_transfer.comparison.verdict import FROZEN, OWN, SCRATCH, TUNED
 from latent_transfer.comparison.wording import file_stem, listed, printable, shown_name
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Data, ImageSet
 from latent_transfer.errors import CheckpointError, DataError
 from latent_transfer.transfer import Recipe
 
@@ -111,6 +112,41 @@ def test_a_folder_of_another_comparison_is_refused(
     assert (place / "checkpoints" / "settings.json").read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("which", "part"), [("source", "train"), ("target", "train"), ("target", "test")]
+)
+def test_other_images_of_the_same_name_are_refused(
+    settings: FourWays,
+    outcome: Outcome,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    which: str,
+    part: str,
+) -> None:
+    load = data.load
+
+    def other(name: str, *options: Any, **more: Any) -> Data:
+        loaded = load(name, *options, **more)
+        if name != getattr(settings, which):
+            return loaded
+        images = getattr(loaded, part)
+        return replace(loaded, **{part: replace(images, images=255 - images.images)})
+
+    monkeypatch.setattr(data, "load", other)
+    with pytest.raises(CheckpointError, match=f"other settings: {which} images is .* there and"):
+        run(settings, place)
+
+
+def test_another_version_is_refused(
+    settings: FourWays, outcome: Outcome, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(four_ways, "version", lambda _: "0.1.2")
+    with pytest.raises(
+        CheckpointError, match=r"other settings: torch is .* there and 0\.1\.2 here"
+    ):
+        run(settings, place)
+
+
 @pytest.mark.parametrize("damage", ["{", "null", "\xff"])
 def test_damaged_settings_are_named(settings: FourWays, tmp_path: Path, damage: str) -> None:
     place = tmp_path / "checkpoints" / "settings.json"
@@ -191,9 +227,12 @@ def test_a_broken_image_is_named_before_anything_is_written(
     (tmp_path / "broken" / "bad" / "5.jpg").write_bytes(whole[: len(whole) // 2])
     for option in ("target", "source"):
         broken = replace(settings, **{option: f"folder:{tmp_path / 'broken'}"})
-        with pytest.raises(DataError, match=rf"^--{option}: .*bad/5\.jpg cannot be read"):
+        with pytest.raises(DataError, match=rf"^--{option}: .*bad/5\.jpg .* give --skip-damaged"):
             run(broken, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    skipped = run(replace(broken, skip_damaged=True), tmp_path / "out")
+    assert "bad/5.jpg" in skipped.source.notes
+    assert sum(part.counts()["bad"] for part in (skipped.source.train, skipped.source.test)) == 7
 
 
 def test_places_that_cannot_be_written_are_named(settings: FourWays, tmp_path: Path) -> None:

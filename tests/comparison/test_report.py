@@ -141,6 +141,25 @@ def test_the_numbers_are_those_of_the_run(page: Page, outcome: Outcome) -> None:
     assert "1,437 training" in page.rows("Source")[0][0]
 
 
+def test_the_page_says_how_far_to_trust_it(page: Page) -> None:
+    items = " ".join(page.texts["li"])
+    assert "there are 7, and one of the 1 in class “dog” weighs 33 points" in items  # 100 / 3
+    assert "over 2 seeds" in items
+    assert "pre-trained on 1,437 unlabelled images of digits" in items
+    assert "pre-trained on the 30 training images of folder:my <i>pets& without" in items
+
+
+def test_everything_that_the_numbers_depend_on_is_listed(page: Page, outcome: Outcome) -> None:
+    assert page.rows("Seed of both pre-trainings") == [["0"]]
+    assert page.rows("Images per step") == [["50"]]
+    (rate,) = page.rows("Learning rate")[0]
+    assert rate.startswith("0.001 (Adam), 10 times that for the head")
+    assert page.rows("Torch") == [[outcome.environment["torch"]]]
+    assert "As the nets saw them: colour, 9×9 pixels." in page.texts["p"]
+    grey = replace(outcome, recipe=replace(outcome.recipe, shape=(1, 9, 8)))
+    assert "As the nets saw them: grey, 8×9 pixels." in Page(html_report(grey)).texts["p"]
+
+
 def made_up(outcome: Outcome) -> Outcome:
     """Fine-tuning helps surely, the target's own images barely: beyond one interval, not twelve."""
     gains = {SCRATCH: [0.0] * 3, TUNED: [-5.0, -5.1, -4.9], OWN: [-1.0, -1.5, -0.7]}
@@ -226,6 +245,19 @@ def test_samples_are_the_images_of_their_class(outcome: Outcome, page: Page) -> 
         assert name in strip["alt"]
 
 
+def test_samples_are_drawn_from_all_images_of_a_class(outcome: Outcome) -> None:
+    pixels = torch.arange(200, dtype=torch.uint8).view(200, 1, 1, 1).expand(200, 1, 9, 9)
+    grey = ImageSet(pixels, torch.arange(200) % 2, ("even", "odd"))
+    source = replace(outcome.source, train=grey, test=grey, classes=grey.classes)
+    page = Page(html_report(replace(outcome, source=source)))
+    for strip in [each for each in page.all("img") if each["class"] == "strip"][-2:]:
+        picture = Image.open(io.BytesIO(base64.b64decode(strip["src"].partition(",")[2])))
+        shown = [picture.getpixel((number * 11, 0))[0] for number in range(8)]
+        assert shown == sorted(set(shown))
+        assert {value % 2 for value in shown} == {int("class odd" in strip["alt"])}
+        assert max(shown) > 100  # not the first eight
+
+
 def test_the_numbers_file_says_the_same(outcome: Outcome, tmp_path: Path) -> None:
     report, results = write_report(outcome, tmp_path / "new")
     assert report.read_text(encoding="utf-8") == html_report(outcome)
@@ -237,6 +269,16 @@ def test_the_numbers_file_says_the_same(outcome: Outcome, tmp_path: Path) -> Non
     assert content["settings"]["labels"] == [5]
     assert content["settings"]["dropped"] == [20, 100]
     assert content["settings"]["steps"] == 2
+    assert content["settings"]["seeds"] == [0, 1]
+    assert content["settings"]["pretraining_seed"] == 0
+    for name, loaded in (("source", outcome.source), ("target", outcome.target)):
+        assert content[name]["licence"] == loaded.licence
+        assert content[name]["notes"] == loaded.notes
+        assert content[name]["shape"] == [3, 9, 9]
+        assert content[name]["checksums"] == {
+            "training": loaded.train.fingerprint(),
+            "test": loaded.test.fingerprint(),
+        }
     assert content["target"]["classes"][0] == {"name": """<b>&"ü'""", "training": 18, "test": 4}
     assert content["environment"]["torch"] == outcome.environment["torch"]
     assert Results(tuple(Score(**row) for row in content["scores"])) == outcome.results

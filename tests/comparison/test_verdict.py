@@ -78,7 +78,7 @@ def test_each_comparison_has_its_direction() -> None:
     assert found[FROZEN, SCRATCH].finding == found[TUNED, OWN].finding == "hurt"
 
 
-@pytest.mark.parametrize("gain", [0.0, -2.0])
+@pytest.mark.parametrize("gain", [0.0, -2.0, -0.1])  # the last but for rounding
 def test_without_spread_nothing_is_decided(gain: float) -> None:
     results = made_up(tuned=[gain] * 3)
     row = differences(results)[0]

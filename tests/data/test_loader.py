@@ -100,7 +100,7 @@ def test_sets_of_the_package_are_taken_as_they_are() -> None:
         ("mnist", r"lt.data.load\('mnist'\).train"),
         ((IMAGES, LABELS, LABELS), "a tuple of 3"),
         ({"images": IMAGES}, "dict"),
-        (ImageSet, "type"),
+        (ImageSet, "the class ImageSet"),
         (None, "NoneType"),
         (Path("x"), "Path"),
     ],

@@ -54,30 +54,32 @@ class TestTable:
         assert not torch.equal(seen, table.values)
         assert torch.equal(seen.sort(0).values, table.values.sort(0).values)
 
-    @pytest.mark.parametrize(
-        "call",
-        [
-            lambda table: table.grey(),
-            lambda table: table.rgb(),
-            lambda table: table.resize(2),
-            lambda table: table.conform((1, 28, 28)),
-            lambda table: table.binarized(torch.Generator()),
-            lambda table: table.batches(2, binarize=True, generator=torch.Generator()),
-        ],
-    )
-    def test_what_is_for_pixels_is_refused_at_once(self, call):
+    def test_bits_are_for_pixels(self):
         with pytest.raises(ValueError, match="is for pixels; a table has rows of 3 real numbers"):
-            call(make_table())
+            make_table().batches(2, binarize=True, generator=torch.Generator())
 
-    def test_conform_to_its_own_shape_is_itself(self):
-        table = make_table()
-        assert table.conform((3, 1, 1)) is table
+    @pytest.mark.parametrize("method", ["grey", "rgb", "resize", "conform", "binarized"])
+    def test_a_table_has_no_methods_of_pixels(self, method):
+        assert not hasattr(make_table(), method)
+
+    @pytest.mark.parametrize("labels", [torch.tensor([0.9, 1.7]), torch.tensor([0.0, 1.0])])
+    def test_float_labels_are_refused_and_never_cut(self, labels):
+        with pytest.raises(ValueError, match="labels must be class numbers of an integer type"):
+            Table.from_values(torch.zeros(2, 3), labels, ("a", "b"))
+
+    def test_arrays_and_names_that_came_twice_are_refused(self):
+        with pytest.raises(TypeError, match=r"values must be a tensor, not a NumPy array"):
+            Table.from_values(np.zeros((2, 3)), torch.tensor([0, 1]), ("a", "b"))
+        with pytest.raises(TypeError, match="labels must be a tensor, not a NumPy array"):
+            Table.from_values(torch.zeros(2, 3), np.array([0, 1]), ("a", "b"))
+        with pytest.raises(ValueError, match="but a came twice"):
+            Table.from_values(torch.zeros(2, 3), torch.tensor([0, 1]), ("a", "a"))
 
     def test_bad_values_are_named(self):
         labels = torch.tensor([0, 1])
         with pytest.raises(ValueError, match="must be finite, but 1 of them"):
             Table.from_values(torch.tensor([[1.0, float("nan")], [0.0, 1.0]]), labels, ("a", "b"))
-        with pytest.raises(ValueError, match="needs a matrix N×D"):
+        with pytest.raises(ValueError, match="needs a real matrix N×D"):
             Table.from_values(torch.zeros(2, 3, 1), labels, ("a", "b"))
         with pytest.raises(ValueError, match="from_values takes a matrix"):
             Table(torch.zeros(2, 1, 4, 4, dtype=torch.uint8), labels, ("a", "b"))
@@ -98,10 +100,10 @@ class TestTable:
     def test_standardised_refuses_a_constant_column_and_other_columns(self):
         values = torch.randn(6, 3)
         values[:, 1] = 4.0
-        table = Table.from_values(values, torch.zeros(6), ("a",))
+        table = Table.from_values(values, torch.zeros(6).long(), ("a",))
         with pytest.raises(ValueError, match=r"columns \[1\] are constant"):
             table.standardised(table)
-        with pytest.raises(ValueError, match="the same columns, got 3 and 2"):
+        with pytest.raises(ValueError, match="the same columns, not 3 and 2"):
             make_table(columns=3).standardised(make_table(columns=2))
 
 
@@ -161,7 +163,7 @@ class TestLoadTable:
 
     def test_unknown_name(self):
         with pytest.raises(
-            ValueError, match="Unknown table 'iris': known are breast_cancer, book_words"
+            ValueError, match="Unknown table 'iris': known are book_words, breast_cancer"
         ):
             data.load_table("iris")
 

@@ -22,6 +22,7 @@ from latent_transfer.objectives import (
     feature_distance,
     gaussian_divergence,
     logit_matching,
+    posterior_divergence,
     similarity_distance,
     smoothed_labels,
     soft_cross_entropy,
@@ -271,3 +272,40 @@ def test_decoder_divergence_bounds_the_divergence_of_what_is_generated() -> None
         *(Independent(Bernoulli(logits=vae.decode(latents)), 3) for vae in (teacher, student))
     )
     torch.testing.assert_close(decoder_divergence(student, teacher, latents), one_way)
+
+
+@pytest.mark.equation("eq-gaussian-divergence")
+def test_posterior_divergence_is_expected_over_the_teacher() -> None:
+    teacher, student = _tiny_vae(0, 6), _tiny_vae(1, 3)
+    images = torch.rand(5, 1, 2, 2, dtype=torch.float64)
+    sides = (Normal(q.mean, q.std) for q in (vae.posterior(images) for vae in (teacher, student)))
+    expected = kl_divergence(*(Independent(side, 1) for side in sides))
+    torch.testing.assert_close(posterior_divergence(student, teacher, images), expected)
+
+
+@pytest.mark.parametrize(
+    "distance",
+    [
+        feature_distance,
+        similarity_distance,
+        logit_matching,
+        lambda student, teacher: distillation_divergence(student, teacher, 2.0),
+    ],
+)
+def test_no_gradient_reaches_what_the_teacher_says(distance) -> None:
+    student, teacher = (_logits(seed).requires_grad_() for seed in (0, 1))
+    distance(student, teacher).sum().backward()
+    assert student.grad is not None
+    assert student.grad.any()
+    assert teacher.grad is None
+
+
+@pytest.mark.parametrize("divergence", [decoder_divergence, posterior_divergence])
+def test_no_gradient_reaches_the_weights_of_the_teacher(divergence) -> None:
+    teacher, student = _tiny_vae(0, 6), _tiny_vae(1, 3)
+    seen = torch.rand(5, 1 if divergence is decoder_divergence else 4, dtype=torch.float64)
+    if divergence is posterior_divergence:
+        seen = seen.view(5, 1, 2, 2)
+    divergence(student, teacher, seen).sum().backward()
+    assert any(parameter.grad is not None for parameter in student.parameters())
+    assert all(parameter.grad is None for parameter in teacher.parameters())

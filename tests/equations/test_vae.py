@@ -69,7 +69,7 @@ class _Affine(nn.Module):
 def test_active_units_follow_the_variance_of_posterior_means() -> None:
     generator = torch.Generator().manual_seed(0)
     pixels = torch.rand(300, 1, 1, 4, generator=generator)
-    images = ImageSet.from_pixels(pixels, torch.zeros(300), ("any",))
+    images = ImageSet.from_pixels(pixels, torch.zeros(300).long(), ("any",))
     factors = torch.tensor([0.0, 0.2, 0.4, -1.0])
     model = VAE(_Affine(factors), nn.Identity(), 4)
     means = images.images.numpy().reshape(300, 4) / 255 * factors.numpy()
@@ -102,7 +102,7 @@ def test_the_amortisation_gap_of_a_linear_model(shift: float, widen: float) -> N
 
     model = VAE(Encoder(), Decoder(), 2, GaussianLikelihood(noise, learned=False))
     pixels = torch.rand(60, 1, 1, 3, generator=torch.Generator().manual_seed(0))
-    images = ImageSet.from_pixels(pixels, torch.zeros(60), ("any",))
+    images = ImageSet.from_pixels(pixels, torch.zeros(60).long(), ("any",))
     exact = MultivariateNormal(torch.zeros(2), torch.linalg.inv(precision))
     wrong = MultivariateNormal(torch.full((2,), shift), torch.diag(variance) * np.exp(widen).item())
     gap = amortisation_gap(model, images, steps=400, learning_rate=0.01, samples=400)

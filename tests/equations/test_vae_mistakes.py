@@ -15,7 +15,7 @@ from latent_transfer.training import fit
 @pytest.fixture
 def images() -> ImageSet:
     pixels = torch.rand(60, 1, 4, 4, generator=torch.Generator().manual_seed(0))
-    return ImageSet.from_pixels(pixels, torch.zeros(60), ("any",))
+    return ImageSet.from_pixels(pixels, torch.zeros(60).long(), ("any",))
 
 
 def test_the_loss_under_another_beta_is_no_elbo(images: ImageSet) -> None:

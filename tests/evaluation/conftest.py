@@ -74,4 +74,4 @@ def images() -> ImageSet:
     latents = torch.randn(200, 2, generator=generator)
     noise = NOISE * torch.randn(200, 6, generator=generator)
     pixels = (latents @ WEIGHT.T + BIAS + noise).clamp(0, 1).unflatten(-1, SHAPE)
-    return ImageSet.from_pixels(pixels, torch.zeros(200), ("any",))
+    return ImageSet.from_pixels(pixels, torch.zeros(200).long(), ("any",))

@@ -91,3 +91,10 @@ def test_a_grey_image_takes_about_as_long_as_zlib_needs() -> None:
     raw = np.moveaxis(pixels[0], 0, -1)
     nats = 8 * log(2) * len(zlib.compress(raw.tobytes(), 9))
     assert evaluation.compressed_length(_set(pixels)).item() == pytest.approx(nats, rel=0.03)
+
+
+def test_colours_of_two_levels_are_not_taken_for_black_and_white() -> None:
+    rng = np.random.default_rng(3)
+    pixels = rng.choice(np.array([0, 255], np.uint8), (1, 3, 28, 28))
+    length = evaluation.compressed_length(_set(pixels)).item()
+    assert length >= 3 * 784 * log(2)  # three coin flips per pixel

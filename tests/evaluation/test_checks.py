@@ -114,6 +114,16 @@ def test_calibration_needs_logits_and_their_labels(
         evaluation.calibration_error(logits, labels)
 
 
+def test_wider_bins_average_confidences_before_they_are_compared() -> None:
+    # Six in ten and right, nine in ten and wrong.
+    logits = torch.tensor([[0.6, 0.4], [0.1, 0.9]]).log()
+    labels = torch.tensor([0, 0])
+    wide = evaluation.calibration_error(logits, labels, bins=1)
+    narrow = evaluation.calibration_error(logits, labels, bins=10)
+    assert wide == pytest.approx(100 * (0.75 - 0.5), abs=1e-3)
+    assert narrow == pytest.approx(100 * (0.4 + 0.9) / 2, abs=1e-3)
+
+
 def test_calibration_needs_a_number_of_bins() -> None:
     with pytest.raises(ValueError, match="bins must be a whole number from 1 on, not 0"):
         evaluation.calibration_error(LOGITS, LABELS, bins=0)
@@ -269,7 +279,7 @@ def test_two_halves_of_the_data_are_asked_for_in_whole_numbers() -> None:
 
 
 def _documents() -> Table:
-    return Table.from_values(torch.tensor([[1, 2], [0, 3]]), torch.zeros(2), ("one",))
+    return Table.from_values(torch.tensor([[1, 2], [0, 3]]), torch.zeros(2).long(), ("one",))
 
 
 def test_perplexity_needs_a_density_for_each_document() -> None:

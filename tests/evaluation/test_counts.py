@@ -11,7 +11,7 @@ from latent_transfer.models import MultinomialLikelihood, mlp_vae
 def documents() -> Table:
     generator = torch.Generator().manual_seed(0)
     counts = torch.randint(0, 4, (12, 6), generator=generator)
-    return Table.from_values(counts, torch.zeros(12), ("one",))
+    return Table.from_values(counts, torch.zeros(12).long(), ("one",))
 
 
 def test_unigram_is_the_smoothed_share():
@@ -39,3 +39,10 @@ def test_the_best_unigram_is_that_of_the_documents_themselves():
     even = unigram_perplexity(torch.zeros(6).log_softmax(0), table)
     assert own < even
     assert even == pytest.approx(6)
+
+
+def test_the_seed_decides_the_perplexity_of_a_vae():
+    torch.manual_seed(0)
+    vae = mlp_vae((6, 1, 1), (4,), 2, likelihood=MultinomialLikelihood())
+    first, again, other = (vae_perplexity(vae, documents(), samples=2, seed=s) for s in (0, 0, 1))
+    assert first == again != other

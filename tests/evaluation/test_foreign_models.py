@@ -303,3 +303,31 @@ def test_parts_keep_the_modes_that_they_had(binary: ImageSet) -> None:
     assert seen
     assert not any(seen)
     assert [part.training for part in model.modules()] == modes
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        *PER_IMAGE[:6],
+        evaluation.reconstruction_errors,
+        evaluation.reconstruction_error,
+        evaluation.evidence_bound,
+        lambda *given, **named: evaluation.negative_log_likelihood(*given, samples=2, **named),
+        inference.encode,
+        inference.extract_features,
+    ],
+)
+def test_no_more_images_at_once_than_asked_for(binary: ImageSet, measure: Any) -> None:
+    seen = list[int]()
+    model = mlp_vae(SHAPE, (5,), 2)
+    model.encoder.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    measure(model, binary, batch_size=10)
+    assert set(seen) == {10, 3}
+
+
+def test_listening_to_a_layer_leaves_no_trace(binary: ImageSet) -> None:
+    model = mlp_vae(SHAPE, (5,), 2)
+    inference.extract_features(model, binary, "encoder.layers.0")
+    with pytest.raises(ValueError, match="not passed on the way to the features"):
+        inference.extract_features(model, binary, "decoder.layers.0")
+    assert not any(part._forward_hooks for part in model.modules())

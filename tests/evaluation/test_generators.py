@@ -97,3 +97,10 @@ def test_scores_refuse_features_that_do_not_fit(score: object) -> None:
         score(torch.rand(10, 3), torch.rand(10, 4))
     with pytest.raises(ValueError, match="points on each side are needed, not 10 and 1"):
         score(torch.rand(10, 3), torch.rand(1, 3))
+
+
+def test_a_ball_reaches_to_its_neighbour_and_includes_it() -> None:
+    # Each ball has radius 10; 20 and 10 lie exactly on the surfaces of each other's balls.
+    real, samples = torch.tensor([[20.0], [30.0]]), torch.tensor([[0.0], [10.0]])
+    assert precision_recall(real, samples, neighbours=1) == (50, 50)
+    assert density_coverage(real, samples, neighbours=1) == (0.5, 50)

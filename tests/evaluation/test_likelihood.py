@@ -12,7 +12,7 @@ from torch import nn
 from latent_transfer import evaluation
 from latent_transfer.data import ImageSet
 from latent_transfer.evaluation import likelihood as module
-from latent_transfer.models import VAE, mlp_autoencoder, mlp_vae
+from latent_transfer.models import NADE, VAE, mlp_autoencoder, mlp_vae
 
 OFF = {"shift": 0.15, "widen": 0.5}  # a proposal that is wrong, and still covers the posterior
 
@@ -174,3 +174,36 @@ def test_a_bernoulli_model_without_latents_gives_the_cross_entropy(images: Image
     pixels = images.pixels().double().flatten(1).numpy()
     terms = pixels * np.log(probabilities) + (1 - pixels) * np.log(1 - probabilities)
     assert estimate.mean == pytest.approx(-terms.sum(1).mean(), rel=1e-5)
+
+
+def test_the_gap_is_measured_on_noise_that_the_search_has_not_seen(
+    solved, images: ImageSet
+) -> None:
+    # One step from the best belief fits the noise of its draw; on fresh noise that only costs.
+    gap = evaluation.amortisation_gap(
+        solved.vae(), images, steps=1, samples=1, learning_rate=0.1, seed=1
+    )
+    assert gap.mean < -0.02
+
+
+def test_the_seed_decides_the_binarisation_of_an_exact_measure(images: ImageSet) -> None:
+    nade = NADE((1, 2, 3), 4)
+    nn.init.normal_(nade.output_bias)
+    first, again, other = (
+        evaluation.exact_log_likelihoods(nade, images, binarize=True, seed=seed)
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_seed_decides_the_search_for_the_best_belief(solved, images: ImageSet) -> None:
+    def first_draw(seed: int) -> torch.Tensor:
+        seen = list[torch.Tensor]()
+        model = solved.vae()
+        model.decoder.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+        evaluation.amortisation_gap(model, images, steps=1, samples=1, seed=seed)
+        return seen[0]
+
+    assert torch.equal(first_draw(0), first_draw(0))
+    assert not torch.equal(first_draw(0), first_draw(1))

@@ -183,3 +183,19 @@ def test_reliability_has_as_many_bins_as_asked_for() -> None:
         ).axes[0]
         assert len(axis.lines[1].get_xdata()) == full
         assert (axis.lines[1].get_ydata() == 1).all()
+
+
+def test_a_long_line_has_a_dozen_markers_and_a_short_one_has_all() -> None:
+    long, short = figures.curves({"a": [0.0] * 48}), figures.curves({"a": [0.0] * 3})
+    assert [f.axes[0].lines[0].get_markevery() for f in (long, short)] == [4, 1]
+
+
+def test_full_confidence_belongs_to_the_last_bin() -> None:
+    sure = torch.tensor([[200.0, 0.0]]).expand(6, 2)  # a confidence of exactly 1 in float32
+    axis = figures.reliability({"sure": sure}, torch.zeros(6, dtype=torch.int64)).axes[0]
+    assert axis.lines[1].get_xydata().tolist() == [[1, 1]]
+
+
+def test_no_curve_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one series"):
+        figures.curves({})

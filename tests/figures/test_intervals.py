@@ -176,7 +176,9 @@ def test_the_spread_of_a_recorded_row_is_its_standard_deviation_and_the_paper_s(
 
 
 def test_areas_have_a_scale_of_their_own() -> None:
-    axis = figures.auroc_by_class({"one": torch.rand(2, 3)}, ("a", "b"), title="areas").axes[0]
+    areas = torch.tensor([[0.1, 0.2, 0.9], [0.5, 0.6, 1.0]])  # far from symmetric
+    axis = figures.auroc_by_class({"one": areas}, ("a", "b"), title="areas").axes[0]
+    np.testing.assert_allclose(_ends(axis.containers[0], 1), [[0.1, 0.9], [0.5, 1.0]], rtol=1e-6)
     assert axis.get_ylim() == (0, 1.02)
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("class left out of training", "AUROC")
     assert axis.get_title() == "areas"

@@ -25,4 +25,5 @@ def test_axes_come_row_by_row() -> None:
     figure, axes = figures.new_figure(2, 3, size=(4.0, 3.0), sharex=True)
     assert [axis.get_subplotspec().num1 for axis in axes] == [0, 1, 2, 3, 4, 5]
     assert figure.get_size_inches().tolist() == [4, 3]
+    assert not axes[0].spines["top"].get_visible()
     assert plt.rcParams["axes.spines.top"]  # the style holds for this figure alone

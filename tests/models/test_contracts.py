@@ -172,3 +172,36 @@ def test_the_prior_is_standard_normal_unless_the_model_says_otherwise() -> None:
     latents = torch.randn(5, 3)
     expected = torch.distributions.Normal(0, 1).log_prob(latents).sum(-1)
     torch.testing.assert_close(models.log_prior(_vae(), latents), expected)
+
+
+@pytest.mark.parametrize("name", ["M2", "VaDE", "M1M2"])
+def test_images_of_classes_need_classes(name: str) -> None:
+    model, what = GENERATORS[name](), "cluster" if name == "VaDE" else "label"
+    for wrong in (5, torch.tensor([0.0, 1.0]), torch.tensor([[0, 1]]), torch.tensor([True])):
+        with pytest.raises(TypeError, match=f"One {what} per image is needed, a tensor of B whole"):
+            model.generate(wrong)
+    for wrong, span in ((torch.tensor([0, 3]), "0 to 3"), (torch.tensor([-1, 2]), "-1 to 2")):
+        with pytest.raises(ValueError, match=f"A {what} lies in 0 to 2, but these run from {span}"):
+            model.generate(wrong)
+    assert model.generate(torch.tensor([0, 2])).shape == (2, *SHAPE)
+
+
+def test_an_encoder_of_another_width_is_named() -> None:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 5))
+    vae = models.VAE(encoder, models.mlp_vae(SHAPE, (6,), 2).decoder, 2)
+    with pytest.raises(ValueError, match=r"2 latents gives means and .* B×4, not \(3, 5\)"):
+        vae(torch.rand(3, *SHAPE))
+
+
+@pytest.mark.parametrize("encoder", [nn.Conv2d(1, 4, 3), nn.Flatten()])
+def test_a_head_needs_features(encoder: nn.Module) -> None:
+    classifier = models.Classifier(encoder, 20, 3)
+    with pytest.raises(ValueError, match=r"takes 20 features per image, B×20 or wider"):
+        classifier(torch.rand(2, *SHAPE))
+
+
+def test_a_spread_that_is_no_number_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be positive, not nan"):
+        models.GaussianLikelihood(float("nan"))
+    with pytest.raises(ValueError, match="must be positive, not nan"):
+        models.LinearGaussian(torch.zeros(2, 1), torch.zeros(2), float("nan"))

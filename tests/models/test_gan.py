@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from latent_transfer.models import conv_gan, feature_autoencoder, mlp_gan
 from latent_transfer.nets import Shape, small_vgg_features
@@ -90,3 +91,31 @@ def test_without_a_prior_an_autoencoder_makes_no_image() -> None:
         model.generate(2)
     with pytest.raises(ValueError, match="codes of at least two images"):
         model.fit_prior(torch.rand(1, 1, 8, 8))
+
+
+def test_the_average_takes_in_the_statistics_of_the_batch_norms() -> None:
+    gan = conv_gan((1, 8, 8), (4,), 3, averaging=0.75)
+    norm = next(part for part in gan.generator.modules() if isinstance(part, nn.BatchNorm2d))
+    for value in (1.0, 5.0):
+        nn.init.constant_(norm.running_mean, value)
+        gan.update_average()  # the first takes the weights as they are
+    averaged = next(part for part in gan.average.modules() if isinstance(part, nn.BatchNorm2d))
+    torch.testing.assert_close(averaged.running_mean, torch.full((4,), 0.75 * 1 + 0.25 * 5))
+
+
+def test_the_layers_of_the_convolutional_gan_follow_its_papers() -> None:
+    gan = conv_gan((1, 8, 8), (4, 8), 3)
+    upwards = [part for part in gan.generator.modules() if isinstance(part, nn.ConvTranspose2d)]
+    assert [part.kernel_size for part in upwards] == [(4, 4), (4, 4)]
+    slopes = [
+        part.negative_slope
+        for part in gan.discriminator.modules()
+        if isinstance(part, nn.LeakyReLU)
+    ]
+    assert slopes == [0.2, 0.2]
+
+
+def test_the_discriminator_of_reconstructions_is_normalised_too() -> None:
+    model = feature_autoencoder(small_vgg_features((4,)), (1, 8, 8), 2, channels=(4, 8))
+    layers = [*model.discriminator.convolutions[::2], model.discriminator.head]
+    assert all(parametrize.is_parametrized(layer, "weight") for layer in layers)

@@ -325,6 +325,14 @@ def test_files_that_are_no_saved_model_get_one_sentence(tmp_path: Path) -> None:
     save_file({}, tmp_path / "old", {"latent_transfer_model": '{"format": 0}'})
     with pytest.raises(CheckpointError, match="written in model format 0, and this version"):
         models.load(tmp_path / "old")
+    for rest in (
+        "",
+        ', "class": "VAE", "recipe": 1, "frozen": 7',
+        ', "class": "VAE", "frozen": []',
+    ):
+        save_file({}, tmp_path / "cut", {"latent_transfer_model": f'{{"format": 1{rest}}}'})
+        with pytest.raises(CheckpointError, match="its header lacks what save writes"):
+            models.load(tmp_path / "cut")
 
 
 def test_a_training_checkpoint_is_told_from_a_model(tmp_path: Path) -> None:

@@ -90,9 +90,27 @@ def test_its_likelihood_can_be_estimated_like_a_vaes(vade: models.VaDE) -> None:
     single = models.VaDE(vade.vae, 1)
     with torch.no_grad():
         single.means.zero_()
-    images = ImageSet.from_pixels(torch.rand(5, 1, 4, 4), torch.zeros(5), ("any",))
+    images = ImageSet.from_pixels(torch.rand(5, 1, 4, 4), torch.zeros(5).long(), ("any",))
     values = [
         evaluation.negative_log_likelihood(model, images, samples=50).mean
         for model in (single, vade.vae)
     ]
     assert values[0] == pytest.approx(values[1], abs=1e-4)
+
+
+def test_seed_and_starts_reach_the_mixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sklearn.mixture
+
+    asked = list[dict[str, object]]()
+    original = sklearn.mixture.GaussianMixture
+
+    def recording(clusters: int, **given: object) -> object:
+        asked.append(given)
+        return original(clusters, **given)
+
+    monkeypatch.setattr(sklearn.mixture, "GaussianMixture", recording)
+    vade, codes = models.VaDE(models.mlp_vae((1, 2, 2), (4,), 2), 2), torch.randn(20, 2)
+    vade.start_mixture(codes, seed=7, starts=3)
+    vade.start_mixture(codes, seed=8, starts=3, means=codes[:2])
+    assert [given["random_state"] for given in asked] == [7, 8]
+    assert [given["n_init"] for given in asked] == [3, 1]  # one start is given: there is one fit

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from latent_transfer import _torchvision
-from latent_transfer.data import downloads, weights
+from latent_transfer.data import download, weights
 from latent_transfer.errors import DataError
 from latent_transfer.nets import small_vgg_features, vgg19_features
 from latent_transfer.nets.vgg import VGG19_ENDS
@@ -60,11 +60,11 @@ def test_vgg19_is_found_under_the_data_root(file: Path, tmp_path: Path) -> None:
 def test_vgg19_without_file_and_network_is_a_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unreachable(url: str, file: Path) -> None:
-        file.write_bytes(b"half")
+    def unreachable(url: str, checksum: str, folder: Path) -> Path:
+        (folder / "vgg19").write_bytes(b"half")
         raise OSError("no route to host")
 
-    monkeypatch.setattr(downloads, "_stream", unreachable)
+    monkeypatch.setattr(download, "_retrieve", unreachable)
     with pytest.raises(DataError, match=r"vgg19 needs .* \(https.*no route to host\)"):
         vgg19_features(2, root=tmp_path)
     assert list(tmp_path.rglob("*")) == []  # nothing half-written stays
@@ -75,14 +75,15 @@ def test_a_fetched_file_is_kept(
 ) -> None:
     calls = []
 
-    def served(url: str, place: Path) -> None:
+    def served(url: str, checksum: str, folder: Path) -> Path:
         calls.append(url)
-        place.write_bytes(file.read_bytes())
+        (folder / "vgg19").write_bytes(file.read_bytes())
+        return folder / "vgg19"
 
-    monkeypatch.setattr(downloads, "_stream", served)
+    monkeypatch.setattr(download, "_retrieve", served)
     for _ in range(2):
         assert vgg19_features(1, root=tmp_path).channels == 64
-    assert calls == [weights.ADDRESSES["vgg19"]]
+    assert calls == [*weights.FILES["vgg19"].urls]
 
 
 def test_a_file_of_other_weights_is_refused(file: Path, tmp_path: Path) -> None:

@@ -68,3 +68,23 @@ def test_weights_scale_the_terms_of_their_modality():
     of_label = vae.log_likelihood((IMAGES, LABELS), latents)[1]
     assert torch.allclose(results[0], results[1])
     assert torch.allclose(results[2] - results[1], 2 * of_label, atol=1e-6)
+
+
+def test_beta_and_the_weights_scale_the_terms_of_the_bound():
+    vae, inputs = model(), (IMAGES, LABELS)
+
+    def bound(**options):
+        torch.manual_seed(1)  # the same draw of z
+        return multimodal_bound(vae, inputs, PRESENT, **options)
+
+    posterior = vae.posterior(inputs, PRESENT)
+    belief = torch.distributions.Normal(posterior.mean, posterior.std)
+    kl = torch.distributions.kl_divergence(belief, torch.distributions.Normal(0.0, 1.0)).sum(-1)
+    torch.testing.assert_close(bound(beta=1.0) - bound(beta=3.0), 2 * kl)
+    of_images = bound(weights=(2.0, 1.0)) - bound()
+    of_labels = bound(weights=(1.0, 2.0)) - bound()
+    torch.testing.assert_close(of_images + of_labels, bound(beta=0.0))
+    assert not of_images[2:].any()  # without an image
+    assert not of_labels[[1, 3]].any()  # without a label
+    assert of_images[:2].all()
+    assert of_labels[[0, 2]].all()

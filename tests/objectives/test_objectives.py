@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from latent_transfer import objectives
 from latent_transfer.data import Batch
 from latent_transfer.densities import bernoulli_log_density
-from latent_transfer.models import mlp_autoencoder, mlp_vae, sparse_autoencoder
+from latent_transfer.models import VaDE, mlp_autoencoder, mlp_vae, sparse_autoencoder
 
 SHAPE = (1, 6, 6)
 
@@ -127,3 +127,11 @@ def test_the_classification_loss_averages_and_counts_errors() -> None:
     terms = objectives.classification_loss(lambda _: logits, Batch(images, labels))  # type: ignore[arg-type]
     assert terms["error"].item() == 25
     assert terms["loss"].item() == pytest.approx(F.cross_entropy(logits, labels).item())
+
+
+@pytest.mark.parametrize("beta", [0.0, 1.0, 3.0])
+def test_beta_weighs_the_kl_of_vade(beta: float, images: torch.Tensor) -> None:
+    model = VaDE(mlp_vae(SHAPE, (8,), 3), 4)
+    terms = objectives.negative_vade_elbo(model, images, beta=beta)
+    torch.testing.assert_close(terms["loss"], terms["reconstruction"] + beta * terms["kl"])
+    assert terms["kl"] != 0

@@ -10,7 +10,6 @@ import torch
 
 from latent_transfer.data import Batch, load
 from latent_transfer.models import VAE, mlp_vae
-from latent_transfer.papers.cells import used_settings
 from latent_transfer.papers.table import Place
 from latent_transfer.papers.tables import burda2015
 from latent_transfer.papers.tables.burda2015 import OBJECTIVES, TABLE
@@ -22,7 +21,7 @@ LABELS = [row.label for row in TABLE.rows]
 def measure(label: str, folder: Path, seed: int = 0) -> float:
     row = TABLE.row(label)
     torch.manual_seed(seed)  # as the sweep does
-    return burda2015.measure(row, seed, used_settings(row, QUICK), Place(folder, folder))
+    return burda2015.measure(row, seed, row.used(QUICK), Place(folder, folder))
 
 
 @pytest.mark.parametrize("label", LABELS)

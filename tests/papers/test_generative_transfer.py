@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from latent_transfer.data import Data, ImageSet, load
-from latent_transfer.papers.cells import used_settings
 from latent_transfer.papers.table import Place
 from latent_transfer.papers.tables import generative_transfer
-from latent_transfer.papers.tables.generative_transfer import METHODS, SOURCES, TABLE, _Images
+from latent_transfer.papers.tables.generative_transfer import METHODS, SOURCES, TABLE, _Domains
 
 QUICK = TABLE.chosen(quick=True)
 FROM = {
@@ -33,7 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def _measure(label: str, place: Place, seed: int = 1) -> float:
     row = TABLE.row(label)
     torch.manual_seed(seed)  # as the sweep does
-    return generative_transfer.measure(row, seed, used_settings(row, QUICK), place)
+    return generative_transfer.measure(row, seed, row.used(QUICK), place)
 
 
 @pytest.mark.parametrize("start", FROM)
@@ -55,20 +54,21 @@ def test_sources_and_features_are_trained_once(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = {path.name: path.stat().st_mtime_ns for path in place.folder.iterdir()}
-    assert set(made) == {
-        "features.safetensors",
+    # What is before the checksum.
+    assert {name.rpartition("-")[0] for name in made} == {
+        "features",
         *(
-            f"{kind}-{source}.safetensors"
-            for kind in ("gan", "vae")
+            f"{kind}-{source.replace(' ', '_')}"
+            for kind in ("GAN", "VAE")
             for source in SOURCES
             if source != "none"
         ),
     }
-    images = _Images(QUICK, place)
+    images = _Domains(QUICK, place)
     monkeypatch.setattr(torch.optim.Adam, "step", None)  # any step would fail
     images.space()
-    images.gan("photographs")
-    images.vae("other classes")
+    images.taught_on("GAN", "photographs")
+    images.taught_on("VAE", "other classes")
     assert made == {path.name: path.stat().st_mtime_ns for path in place.folder.iterdir()}
 
 
@@ -89,11 +89,22 @@ def test_photographs_are_read_once(place: Place, monkeypatch: pytest.MonkeyPatch
 def test_no_source_is_trained_for_rows_from_scratch(tmp_path: Path) -> None:
     scratch = TABLE.select(["VAE,source=none"])
     generative_transfer.prepare(scratch, QUICK, Place(tmp_path, tmp_path))
-    assert [path.name for path in tmp_path.iterdir()] == ["features.safetensors"]
+    assert [path.name.rpartition("-")[0] for path in tmp_path.iterdir()] == ["features"]
+
+
+def test_a_source_taught_with_other_settings_is_another(tmp_path: Path) -> None:
+    here = Place(tmp_path, tmp_path)
+    chosen = QUICK["GAN"]["training"]
+    other = QUICK | {"GAN": QUICK["GAN"] | {"training": chosen | {"penalty": 50.0}}}
+    old, new = (
+        _Domains(settings, here).taught_on("GAN", "other classes").state_dict()
+        for settings in (QUICK, other)
+    )
+    assert not all(torch.equal(old[name], new[name]) for name in old)
 
 
 def test_more_images_contain_fewer_and_none_that_was_put_aside(place: Place) -> None:
-    images = _Images(QUICK, place)
+    images = _Domains(QUICK, place)
 
     def known(chosen: ImageSet) -> set[bytes]:
         return {image.numpy().tobytes() for image in chosen.images}
@@ -109,7 +120,7 @@ def test_more_images_contain_fewer_and_none_that_was_put_aside(place: Place) -> 
 
 
 def test_every_number_of_images_makes_equally_many_steps(place: Place) -> None:
-    few = _Images(QUICK, place).few(10, 0)
+    few = _Domains(QUICK, place).few(10, 0)
     seen = generative_transfer._repeated(few, 95)
     counts = torch.unique(seen.images.flatten(1), dim=0, return_counts=True)[1]
     assert len(seen) == 95
@@ -128,8 +139,8 @@ def test_every_number_of_images_makes_equally_many_steps(place: Place) -> None:
 )
 def test_what_is_held_stays_as_the_source_left_it(label: str, still: str, place: Place) -> None:
     row = TABLE.row(label)
-    images = _Images(used_settings(row, QUICK), place)
-    source = images.gan("other classes").state_dict()
+    images = _Domains(row.used(QUICK), place)
+    source = images.taught_on("GAN", "other classes").state_dict()
     tuned = METHODS[row.method](images, images.few(20, 0), "other classes", 9, 0).state_dict()
     same = {name for name, value in tuned.items() if torch.equal(value, source[name])}
     weights = {n for n in tuned if n.startswith(still) and n.endswith("weight")}
@@ -139,6 +150,6 @@ def test_what_is_held_stays_as_the_source_left_it(label: str, still: str, place:
 
 
 def test_photographs_are_cut_not_shrunk(place: Place) -> None:
-    source = _Images(QUICK, place)._source("photographs")
+    source = _Domains(QUICK, place)._source("photographs")
     photographs = load("photos").train.grey()
     assert torch.equal(source.images, photographs.images[:, :, 10:22, 10:22])

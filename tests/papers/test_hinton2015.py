@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from latent_transfer import data
-from latent_transfer.papers.cells import used_settings
 from latent_transfer.papers.table import Place
 from latent_transfer.papers.tables import hinton2015
 from latent_transfer.papers.tables.hinton2015 import ONLY_THREES, TABLE
@@ -31,7 +30,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
 def _measure(label: str, place: Place, seed: int = 0) -> float:
     row = TABLE.row(label)
     torch.manual_seed(seed)  # as the sweep does
-    return hinton2015.measure(row, seed, used_settings(row, QUICK), place)
+    return hinton2015.measure(row, seed, row.used(QUICK), place)
 
 
 @pytest.mark.parametrize("label", ROWS)

@@ -45,11 +45,20 @@ def test_more_labels_make_fewer_errors(place: Place) -> None:
     assert many < few - 5
 
 
-def test_m1_is_trained_once(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    trained = (place.folder / "m1.safetensors").stat().st_mtime_ns
-    monkeypatch.setattr(torch.optim.Adam, "step", None)  # any step would fail
-    kingma2014.measure(TABLE.row("M1+SVM,labels=100"), 0, QUICK, place)
-    assert (place.folder / "m1.safetensors").stat().st_mtime_ns == trained
+def test_m1_is_trained_once_for_one_choice_of_settings(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, files = TABLE.row("M1+SVM,labels=100"), sorted(place.folder.iterdir())
+    with monkeypatch.context() as frozen:
+        frozen.setattr(torch.optim.Adam, "step", None)  # any step would fail
+        kingma2014.measure(row, 0, QUICK | {"SVM": {"C": 1}, "labels_used": 0.2}, place)
+    assert sorted(place.folder.iterdir()) == files
+
+    train = kingma2014._data(QUICK, place)[0]
+    other = QUICK | {"M1": QUICK["M1"] | {"warm_up": 0.9}}
+    old, new = (kingma2014._m1(chosen, train, place).state_dict() for chosen in (QUICK, other))
+    assert not all(torch.equal(old[name], new[name]) for name in old)
+    assert len(list(place.folder.iterdir())) == len(files) + 1
 
 
 def test_no_m1_is_trained_for_rows_without_it(tmp_path: Path) -> None:

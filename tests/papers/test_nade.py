@@ -10,7 +10,6 @@ import torch
 
 from latent_transfer.data import ImageSet, load
 from latent_transfer.evaluation import Estimate
-from latent_transfer.papers.cells import used_settings
 from latent_transfer.papers.table import Place
 from latent_transfer.papers.tables import nade
 from latent_transfer.papers.tables.nade import TABLE
@@ -22,7 +21,7 @@ LABELS = ("NADE,binarisation=fixed", "NADE,binarisation=dynamic")
 def measure(label: str, folder: Path, seed: int = 0) -> float:
     row = TABLE.row(label)
     torch.manual_seed(seed)  # as the sweep does
-    return nade.measure(row, seed, used_settings(row, QUICK), Place(folder, folder))
+    return nade.measure(row, seed, row.used(QUICK), Place(folder, folder))
 
 
 @pytest.mark.parametrize("label", LABELS)

@@ -15,12 +15,18 @@ from typing import Any
 import pytest
 
 import latent_transfer as lt
+from latent_transfer.papers import code
+from latent_transfer.papers.code import code_of
 from latent_transfer.papers.sweep import Sweep, reproduce
-from latent_transfer.papers.table import TABLES, PaperTable, Row, find_table
+from latent_transfer.papers.table import TABLES, PaperTable, Row, find_table, known_tables
 from latent_transfer.records.reader import FIELDS, recorded_names
 
 KEYS = ["name", "source", "rows", "settings", "deviations", "provenance"]
-PROVENANCE = {"latent-transfer", "torch", "device", "threads", "command", "wall_seconds"}
+PROVENANCE = {
+    *("latent-transfer", "commit", "code", "library", "python", "torch"),
+    *("device", "threads", "command", "wall_seconds"),
+}
+OTHER_CODE = "it was measured with other code of its module"
 RECORDED = Path(lt.__file__).parent / "records" / "tables"
 
 
@@ -35,9 +41,15 @@ def problems(content: dict[str, Any], table: PaperTable) -> list[str]:
     for name in ("settings", "source", "deviations"):
         if content[name] != json.loads(json.dumps(getattr(table, name))):
             found.append(f"{name} are not those of the code")
-    missing = PROVENANCE - content["provenance"].keys()
+    provenance = content["provenance"]
+    # Older records have a checksum that was taken later, and no other.
+    older = "code_taken_later" in provenance
+    missing = PROVENANCE - provenance.keys() - ({"code", "library", "commit"} if older else set())
     found += [f"provenance lacks {name}" for name in sorted(missing)]
-    command = shlex.split(content["provenance"]["command"])
+    checksum = provenance.get("code_taken_later" if older else "code")
+    if checksum != code_of(known_tables()[table.name]):
+        found.append("it was measured with other code of its module")
+    command = shlex.split(provenance["command"])
     # Rows may be recorded before the others are measured, but never with small settings.
     if command[:3] != ["latent-transfer", "reproduce", table.name] or "--quick" in command:
         found.append("its command does not make what is recorded")
@@ -72,6 +84,21 @@ def row_problems(recorded: dict[str, Any], rows: dict[str, Row]) -> list[str]:
     elif not math.isclose(recorded["std"], spread, abs_tol=1e-9):
         found.append(f"std of {label} is not that of its values")
     return found
+
+
+@pytest.mark.parametrize("name", recorded_names())
+def test_a_change_of_method_makes_a_record_stale(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, tree = code._read(known_tables()[name])
+    changed = source.replace("cosine_schedule", "warm_schedule").replace("fit_gan(", "fit_other(")
+    assert changed != source
+    code_of.cache_clear()
+    monkeypatch.setattr(code, "_read", lambda _: (changed, tree))
+    try:
+        assert OTHER_CODE in problems(read(name), find_table(name))
+    finally:
+        code_of.cache_clear()
 
 
 @pytest.mark.parametrize("name", recorded_names())
@@ -113,6 +140,10 @@ def test_a_fresh_table_has_no_problems(tiny: PaperTable, content: dict[str, Any]
         (lambda made: made["deviations"].clear(), "deviations are not those of the code"),
         (lambda made: made.update(note=""), "its keys are"),
         (lambda made: made["provenance"].pop("torch"), "provenance lacks torch"),
+        (lambda made: made["provenance"].pop("commit"), "provenance lacks commit"),
+        (lambda made: made["provenance"].pop("code"), "provenance lacks code"),
+        (lambda made: made["provenance"].update(code="0123456789ab"), OTHER_CODE),
+        (lambda made: made["provenance"].update(code_taken_later="0123456789ab"), OTHER_CODE),
         (
             lambda made: made["provenance"].update(
                 command="latent-transfer reproduce tiny --quick"

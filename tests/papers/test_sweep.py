@@ -14,6 +14,8 @@ import torch
 
 from latent_transfer import _files
 from latent_transfer.errors import CheckpointError, DataError
+from latent_transfer.papers.cells import commit
+from latent_transfer.papers.code import code_of, library_of
 from latent_transfer.papers.sweep import Reproduction, Sweep, reproduce
 from latent_transfer.papers.table import PaperTable
 
@@ -68,9 +70,25 @@ def test_provenance_names_versions_and_command_but_no_place(
     assert provenance["command"] == command
     assert provenance["torch"] == torch.__version__
     assert {"latent-transfer", "device", "threads", "wall_seconds"} <= provenance.keys()
+    assert provenance["code"] == code_of("tiny_table")
+    assert provenance["library"] == library_of("tiny_table")
+    assert provenance["commit"] == commit()
+    assert provenance["device"] == "cpu"
     assert str(tmp_path) not in (tmp_path / "tiny.json").read_text(encoding="utf-8")
     (only,) = content(tmp_path)["rows"]
     assert only["std"] is None
+
+
+def test_provenance_tells_where_shared_things_were_made(tiny: PaperTable, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "train").touch()
+    run(tmp_path, seeds=1)
+    made = content(tmp_path)["provenance"]
+    assert made["precision"] == "bfloat16"
+    # The next sweep in the folder finds the shared things made, and still tells.
+    (tmp_path / "work" / "train").unlink()
+    run(tmp_path, seeds=2)
+    assert content(tmp_path)["provenance"]["precision"] == "bfloat16"
 
 
 def test_finished_cells_are_not_computed_again(tiny: PaperTable, tmp_path: Path) -> None:
@@ -136,6 +154,14 @@ def _tamper(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None
             _tamper(lambda cell: cell["settings"].pop("base")),
             "base is None there and 1.0 here",
         ),
+        (
+            _tamper(lambda cell: cell["environment"].update(code="0123")),
+            r"seed=0\.json was computed with other code: code is 0123 there and [0-9a-f]{12} here",
+        ),
+        (
+            _tamper(lambda cell: cell["environment"].pop("library")),
+            r"was computed with other code: library is None there and [0-9a-f]{12} here",
+        ),
         (_tamper(lambda cell: cell.update(row="gone")), "is of the row gone, which tiny does not"),
         (lambda path: path.write_text("{"), "is damaged"),
         (lambda path: path.write_text("[]"), "is damaged"),
@@ -175,6 +201,7 @@ def test_a_folder_that_cannot_be_written_is_found_out_first(
         run(file)
     with pytest.raises(DataError, match=r"--out: .*file.* cannot be written \(Not a directory\)"):
         run(file / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_disk_that_fills_up_is_named_and_keeps_what_is_finished(
@@ -187,7 +214,7 @@ def test_a_disk_that_fills_up_is_named_and_keeps_what_is_finished(
             raise OSError(28, "No space left on device", str(path))
         write(path, text)
 
-    monkeypatch.setattr("latent_transfer.papers.cells.write_atomically", filling)
+    monkeypatch.setattr("latent_transfer.papers.sweep.write_atomically", filling)
     with pytest.raises(DataError, match=r"seed=1\.json cannot be written \(No space left"):
         run(tmp_path, seeds=2)
     monkeypatch.undo()
@@ -205,7 +232,7 @@ def test_a_figure_that_is_no_number_is_a_failure(
 ) -> None:
     monkeypatch.setitem(tiny.settings, "base", float("nan"))
     (first, _) = run(tmp_path, seeds=1).failed
-    assert first.reason == "ValueError: the figure is nan."
+    assert first.reason == "ValueError: the number is nan."
     assert not (tmp_path / "cells").exists()
 
 

@@ -6,10 +6,21 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from latent_transfer.papers.table import TABLES, PaperTable, Row, find_table
+from latent_transfer.papers import table
+from latent_transfer.papers.sweep import Sweep, reproduce
+from latent_transfer.papers.table import (
+    TABLES,
+    PaperTable,
+    Row,
+    find_table,
+    known_tables,
+    load_table,
+    register,
+)
 
 
 def row(method: str, **condition: str | int | float) -> Row:
@@ -18,12 +29,12 @@ def row(method: str, **condition: str | int | float) -> Row:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_each_table_can_be_loaded_and_kept_as_json(name: str) -> None:
-    table = find_table(name)
-    assert table.name == name
+    found = find_table(name)
+    assert found.name == name
     for quick in (False, True):
-        chosen = table.chosen(quick)
-        assert json.loads(json.dumps(chosen)).keys() == table.settings.keys()
-    assert table.rows
+        chosen = found.chosen(quick)
+        assert json.loads(json.dumps(chosen)).keys() == found.settings.keys()
+    assert found.rows
 
 
 def test_the_list_of_tables_loads_none_of_them() -> None:
@@ -58,6 +69,42 @@ def test_an_unknown_row_is_answered_with_those_that_there_are(tiny: PaperTable, 
 def test_an_unknown_table_is_answered_with_those_that_there_are() -> None:
     with pytest.raises(ValueError, match="no table 'nope'; there are kingma2014, "):
         find_table("nope")
+
+
+def test_another_package_adds_a_table_by_an_entry_point(
+    tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = tmp_path / "theirs-1.0.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    entries = "[latent_transfer.tables]\nsmall = tiny_table\nnade = tiny_table\n"
+    (described / "entry_points.txt").write_text(entries)
+    monkeypatch.setenv("TINY_OWNER", "0")
+    monkeypatch.syspath_prepend(tiny_folder)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert known_tables() == {**TABLES, "small": "tiny_table"}  # ours cannot be replaced
+    assert find_table("small").source == "Nobody 1999, Table 1"
+    assert find_table("nade").name == "nade"
+
+
+def test_a_table_can_be_registered_for_a_process(
+    tiny: PaperTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "TABLES", dict(TABLES))
+    register("mine", "tiny_table")
+    register("mine", "tiny_table")
+    assert find_table("mine") is tiny
+    made = reproduce(
+        Sweep("mine", seeds=1, only=("fine",), workers=2, quick=True), tmp_path, progress=False
+    )
+    assert (made.computed, made.failed) == (2, ())
+    with pytest.raises(ValueError, match="'nade' is in latent_transfer"):
+        register("nade", "tiny_table")
+
+
+def test_a_module_without_a_table_is_refused() -> None:
+    with pytest.raises(ValueError, match="json defines no TABLE that is a PaperTable"):
+        load_table("json")
 
 
 @pytest.mark.parametrize(

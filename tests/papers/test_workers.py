@@ -11,15 +11,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+from unittest.mock import AsyncMock
 
 import pytest
 
-from latent_transfer.papers import workers as places
-from latent_transfer.papers.cells import Failed
+from latent_transfer.papers import workers
 from latent_transfer.papers.sweep import Sweep, reproduce
 from latent_transfer.papers.table import PaperTable
 
@@ -73,7 +74,7 @@ def expected(tiny: PaperTable, tmp_path: Path) -> dict[str, list[float]]:
 @contextmanager
 def process(folder: Path, *command: str) -> Iterator[subprocess.Popen[str]]:
     path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")])
-    surroundings = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    surroundings = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TINY_OWNER": "0"}
     child = subprocess.Popen(
         [sys.executable, *command],
         env=surroundings,
@@ -113,7 +114,7 @@ def test_a_stopped_sweep_goes_on_and_loses_only_the_cells_in_flight(
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=PATIENCE)
         assert child.returncode == 130
-        assert f"Stopped; the same command goes on from {out}." in said
+        assert f"Stopped; run the same command again to resume from {out}." in said
         assert f"{len(killed)} of 6 cells are there already" in said
         assert "Traceback" not in said
     stopped = finished(out)
@@ -130,6 +131,24 @@ def test_a_stopped_sweep_goes_on_and_loses_only_the_cells_in_flight(
     assert all(before[name.removesuffix(".json").replace(",seed=", "/")] == 1 for name in killed)
 
 
+def test_ctrl_c_ends_workers_in_the_middle_of_their_cells(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    command = ["-c", START, "reproduce", "tiny", "--only", "fine", "--out", str(tmp_path)]
+    with process(tiny_folder, *command, "--workers", "2") as child:
+        wait_for(lambda: bool(finished(tmp_path)))
+        (tmp_path / "work" / "slow").touch()  # half a minute a cell
+        number = len(begun(tmp_path))
+        wait_for(lambda: len(begun(tmp_path)) > number)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=20)
+    assert child.returncode == 130
+    assert f"Stopped; run the same command again to resume from {tmp_path}." in said
+    assert "Traceback" not in said
+    wait_for(lambda: not any(alive(worker) for _, worker in begun(tmp_path)), 10)
+    assert 1 <= len(finished(tmp_path)) < 6
+
+
 def test_a_worker_that_dies_costs_a_second_try(
     expected: dict[str, list[float]], tmp_path: Path
 ) -> None:
@@ -144,14 +163,24 @@ def test_a_worker_that_dies_costs_a_second_try(
 def test_workers_that_always_die_end_in_failures(
     tiny: PaperTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dying(*_: object) -> Iterator[Failed]:
-        yield from ()
-        raise BrokenProcessPool
+    opened = []
 
-    monkeypatch.setattr(places, "_processes", dying)
-    sweep = Sweep("tiny", only=("fine,labels=10",), seeds=1, quick=True)
-    (failed,) = reproduce(sweep, tmp_path, progress=False).failed
-    assert "workers died 3 times in a row, perhaps for want of memory" in str(failed)
+    class Dying(Executor):
+        def submit(self, *_: object, **__: object) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_exception(BrokenProcessPool())
+            return future
+
+    def dying(number: int) -> Dying:
+        opened.append(number)
+        return Dying()
+
+    monkeypatch.setattr(workers, "_processes", dying)
+    sweep = Sweep("tiny", only=("fine",), seeds=1, quick=True, workers=5)
+    failed = reproduce(sweep, tmp_path, progress=False).failed
+    assert opened == [2, 2, 2]
+    reasons = [one.reason for one in failed]
+    assert reasons == ["workers died 3 times in a row, probably out of memory"] * 2
 
 
 # -- Dask -------------------------------------------------------------------------------------
@@ -194,7 +223,7 @@ def test_a_dead_dask_worker_s_cell_is_computed_by_another(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    address, (scheduler, *workers) = cluster
+    address, (scheduler, *members) = cluster
     out = tmp_path / "out"
     # Whichever cell of "mortal" is begun first kills the worker that computes it.
     sweep = Sweep("tiny", only=("fine", "mortal"), scheduler=address, quick=True, seeds=3)
@@ -204,14 +233,14 @@ def test_a_dead_dask_worker_s_cell_is_computed_by_another(
     assert found.pop("mortal 10") == expected["fine 10"]
     assert found == expected
 
-    assert {process for _, process in begun(out)} == {worker.pid for worker in workers}
-    assert sorted(worker.poll() or 0 for worker in workers) == [-signal.SIGKILL, 0]
+    assert {process for _, process in begun(out)} == {member.pid for member in members}
+    assert sorted(member.poll() or 0 for member in members) == [-signal.SIGKILL, 0]
     counts = Counter(cell for cell, _ in begun(out))
     assert sorted(counts[f"mortal,labels=10/{seed}"] for seed in range(3)) == [1, 1, 2]
     assert not (out / "failures").exists()
 
     scheduler.kill()
-    monkeypatch.setattr(places, "PATIENCE", 0.2)
+    monkeypatch.setattr(workers, "PATIENCE", 0.2)
     with pytest.raises(ConnectionError, match=r"--scheduler tcp://.*: no scheduler answers there"):
         reproduce(Sweep("tiny", scheduler=address, quick=True), out, progress=False)
 
@@ -226,7 +255,7 @@ def test_neither_a_cell_that_dask_gives_up_nor_a_lost_scheduler_makes_it_wait(
     address, (scheduler, *_) = cluster
     first = Sweep("tiny", only=("mortal",), scheduler=address, quick=True, seeds=1)
     (failed,) = reproduce(first, tmp_path / "first", progress=False).failed
-    assert failed.reason == "every worker that tried it died, perhaps for want of memory"
+    assert failed.reason == "every worker that tried it died, probably out of memory"
 
     out = tmp_path / "second"
 
@@ -236,7 +265,9 @@ def test_neither_a_cell_that_dask_gives_up_nor_a_lost_scheduler_makes_it_wait(
 
     ending = threading.Thread(target=end)
     ending.start()
-    with pytest.raises(ConnectionError, match="the connection was lost; the same command goes on"):
+    with pytest.raises(
+        ConnectionError, match="the connection was lost; run the same command again"
+    ):
         reproduce(Sweep("tiny", only=("fine",), scheduler=address), out, progress=False)
     ending.join()
     assert 1 <= len(finished(out)) < 6
@@ -246,12 +277,22 @@ def test_a_scheduler_that_is_not_there_is_named_before_anything_is_prepared(
     tiny: PaperTable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("distributed")
-    monkeypatch.setattr(places, "PATIENCE", 0.2)
+    monkeypatch.setattr(workers, "PATIENCE", 0.2)
     for address in ("tcp://127.0.0.1:1", "nonsense"):
         sweep = Sweep("tiny", scheduler=address)
         with pytest.raises(ConnectionError, match=f"--scheduler {address}: no scheduler answers"):
             reproduce(sweep, tmp_path, progress=False)
     assert not (tmp_path / "work").exists()
+
+
+def test_a_wrong_address_is_one_sentence_and_the_end(tiny_folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    options = ["reproduce", "tiny", "--scheduler", "localhost", "--out", str(tmp_path)]
+    with process(tiny_folder, "-c", START, *options) as child:
+        _, said = child.communicate(timeout=2 * PATIENCE)
+    assert child.returncode == 1
+    (line,) = said.strip().splitlines()
+    assert line.startswith("--scheduler localhost: no scheduler answers there")
 
 
 class Cluster:
@@ -294,6 +335,7 @@ def test_a_cluster_that_cannot_serve_is_refused(
     pytest.importorskip("distributed")
     monkeypatch.setattr(Cluster, "threads", threads)
     monkeypatch.setattr("distributed.Client", Cluster)
+    monkeypatch.setattr(workers, "_knock", AsyncMock())
     with pytest.raises(error, match=message):
         reproduce(Sweep("tiny", scheduler="tcp://x"), tmp_path, progress=False)
 

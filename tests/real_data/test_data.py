@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -37,6 +38,18 @@ def test_mnist_agrees_with_torchvision():
     published = _torchvision.load("torchvision.datasets").MNIST(find_data_root(), train=False)
     assert torch.equal(published.data, loaded.test.images[:, 0])
     assert torch.equal(published.targets, loaded.test.labels)
+
+
+def test_mnist5k_is_what_the_script_cuts_out_of_mnist():
+    from latent_transfer.data.sets import mnist5k
+    from latent_transfer.session import find_data_root
+    from make_mnist5k import cut
+
+    load_present("mnist")
+    arrays = cut(find_data_root())
+    with np.load(mnist5k.FILE) as content:
+        for name, array in zip(mnist5k.ARRAYS, arrays, strict=True):
+            assert np.array_equal(content[name], array)
 
 
 def test_enlarged_digits_look_like_mnist():

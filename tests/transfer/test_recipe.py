@@ -101,6 +101,7 @@ def test_the_head_has_a_speed_of_its_own(images: ImageSet) -> None:
 def test_steps_are_rounded_up_to_passes(images: ImageSet) -> None:
     assert RECIPE._epochs(30, images) == 5  # 6 batches a pass
     assert RECIPE._epochs(31, images) == 6
+    assert RECIPE._epochs(30, images.subset(range(55))) == 5  # the last batch is a step, too
 
 
 def test_augmentation_changes_what_is_seen(images: ImageSet) -> None:
@@ -119,6 +120,10 @@ def test_the_learning_rate_may_stay(images: ImageSet) -> None:
         with seeded(0):
             heads.append(replace(RECIPE, decay=decay).train(make_task(images)).head[0].weight)
     assert not torch.equal(*heads)
+    codes = [
+        replace(RECIPE, decay=decay).pretrain(images, progress=False) for decay in (True, False)
+    ]
+    assert not torch.equal(*(source.encoder.head.weight for source in codes))
 
 
 def test_pretraining_may_have_a_rate_of_its_own(images: ImageSet) -> None:
@@ -225,6 +230,14 @@ def test_an_own_encoder_can_be_pretrained(images: ImageSet) -> None:
     assert torch.equal(
         model.encoder.state_dict()["norm.running_mean"], source.encoder.norm.running_mean
     )
+
+
+def test_what_stands_on_an_own_encoder_starts_from_hes_weights() -> None:
+    model, source = foreign().classifier(2), foreign().autoencoder()
+    assert not model.head[0].bias.any()
+    biases = [value for name, value in source.decoder.named_parameters() if name.endswith("bias")]
+    assert not any(bias.any() for bias in biases)
+    assert all(made.encoder.stem.bias.any() for made in (model, source))
 
 
 def test_an_encoder_without_weights_will_do(images: ImageSet) -> None:

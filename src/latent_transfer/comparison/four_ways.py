@@ -54,6 +54,19 @@ class Outcome:
         dropped: Default budgets that the smallest class does not allow.
         results: The scores: balanced test error in per cent.
         environment: Device and versions.
+
+    Example:
+        >>> from latent_transfer.comparison import FourWays, Outcome
+        >>> from latent_transfer.transfer import Results, Score
+        >>> pixels, labels = torch.zeros(20, 1, 9, 9, dtype=torch.uint8), torch.arange(20) % 2
+        >>> images = ImageSet(pixels, labels, ("cat", "dog"))
+        >>> pets = Data("pets", images, images, images.classes, "own photographs", "")
+        >>> ways = (SCRATCH, FROZEN, TUNED, OWN)
+        >>> results = Results(tuple(Score(way, 5, seed, 30.0) for way in ways for seed in (0, 1)))
+        >>> settings = FourWays("pets", "pets", size=9, seeds=2)
+        >>> outcome = Outcome(settings, settings.recipe(1), pets, pets, [5], [20], results, {})
+        >>> outcome.same_images, outcome.differences[0].finding
+        (True, 'undecided')
     """
 
     settings: FourWays
@@ -113,9 +126,9 @@ def compare_four_ways(
     """
     out = expanded(out)
     probe(out)
-    target = _load("--target", settings.target, settings.size, root)
+    target = _load("--target", settings.target, settings, root)
     budgets, dropped = choose_budgets(settings.labels, target.train, target.name)
-    source = _load("--source", settings.source, settings.size, root)
+    source = _load("--source", settings.source, settings, root)
     recipe = settings.recipe(target.train.shape[0])
     source, target = (_conform(loaded, recipe) for loaded in (source, target))
     environment = _environment()
@@ -175,13 +188,18 @@ def choose_budgets(
     return fitting, [budget for budget in wanted if budget not in fitting]
 
 
-def _load(option: str, name: str, size: int, root: Path | None) -> Data:
+def _load(option: str, name: str, settings: FourWays, root: Path | None) -> Data:
     try:
-        loaded = data.load(name, root, size=size if name.startswith(FOLDER) else None)
+        if name.startswith(FOLDER):
+            skip = settings.skip_damaged
+            loaded = data.load(name, root, size=settings.size, skip_damaged=skip)
+        else:
+            loaded = data.load(name, root)
     except ValueError as error:
         raise ValueError(f"{option}: {error}") from None
     except (DataError, OSError) as error:  # a folder that may not be listed, say
-        raise DataError(f"{option}: {error}") from None
+        said = str(error).replace("load with skip_damaged=True", "give --skip-damaged")
+        raise DataError(f"{option}: {said}") from None
     return _renamed(loaded, shown_name(name), tuple(map(printable, loaded.classes)))
 
 

@@ -54,6 +54,14 @@ def write_report(outcome: Outcome, out: str | Path) -> tuple[Path, Path]:
 
     Raises:
         DataError: If one cannot be written.
+
+    Example:
+        Such an outcome takes minutes, so that these lines do not run with the other examples.
+
+        >>> from latent_transfer.comparison import FourWays, compare_four_ways, write_report
+        >>> settings = FourWays("digits", "folder:pets")
+        >>> outcome = compare_four_ways(settings, "out")  # doctest: +SKIP
+        >>> report, numbers = write_report(outcome, "out")  # doctest: +SKIP
     """
     report, results = (expanded(out) / name for name in (REPORT, NUMBERS))
     for place, content in ((report, html_report(outcome)), (results, as_json(outcome))):
@@ -67,7 +75,16 @@ def write_report(outcome: Outcome, out: str | Path) -> tuple[Path, Path]:
 
 
 def html_report(outcome: Outcome) -> str:
-    """Return the report as one HTML page."""
+    """Return the report as one HTML page.
+
+    Example:
+        Such an outcome takes minutes, so that these lines do not run with the other examples.
+
+        >>> from latent_transfer.comparison import FourWays, compare_four_ways, html_report
+        >>> settings = FourWays("digits", "folder:pets")
+        >>> outcome = compare_four_ways(settings, "out")  # doctest: +SKIP
+        >>> page = html_report(outcome)  # doctest: +SKIP
+    """
     channels, height, width = outcome.recipe.shape
     found = outcome.differences
     return render(

@@ -77,6 +77,8 @@ class FourWays:
         pretraining_steps: Gradient steps of each autoencoder, rounded up to whole passes.
         steps: Gradient steps of each classifier, rounded up to whole passes.
         augment: Whether the classifiers see flipped and moved images.
+        skip_damaged: Whether the files of a folder that cannot be used are left out, and named in
+            the report; else they are refused.
 
     Raises:
         ValueError: If a setting makes no sense; the message names it as on the command line.
@@ -136,6 +138,12 @@ class FourWays:
         help="Flip and move images in training; a flip may spoil letters.",
         row="Augmentation",
         shown=lambda wanted: "random flips and moves by up to 4 pixels" if wanted else "none",
+    )
+    skip_damaged: bool = _option(
+        False,
+        help="Leave out the files of a folder that cannot be used, and name them in the report.",
+        row="Damaged files",
+        shown=lambda wanted: "left out" if wanted else "refused",
     )
 
     def __post_init__(self) -> None:

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from latent_transfer.data.batch import Batch
-from latent_transfer.data.catalogue import Data
-from latent_transfer.data.image_set import generator_on
-from latent_transfer.data.tensors import Tensors, as_floats, draw_bits, require_probabilities
+from latent_transfer.data.entry import Data
+from latent_transfer.data.pixels import as_floats, draw_bits, generator_on, require_probabilities
+from latent_transfer.data.tensors import Tensors
 
 #: What :func:`as_batches` takes, for messages.
 ACCEPTED = (
@@ -99,6 +99,8 @@ def as_batches(data: Any) -> Batches:
 
 def _described(data: Any) -> str:
     """What was given instead, and what to do about it."""
+    if isinstance(data, type):
+        return f"the class {data.__name__}"
     kind = type(data).__name__
     if isinstance(data, Data):
         return "Data, which holds two sets: give data.train or data.test"

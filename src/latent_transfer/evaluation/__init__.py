@@ -1,4 +1,4 @@
-"""How good is it? Likelihoods, latents and features, each figure with its uncertainty."""
+"""How good is it? Likelihoods, latents and features, each number with its uncertainty."""
 
 from latent_transfer.evaluation.anomaly import (
     anomaly_scores,

@@ -61,7 +61,9 @@ def vae_perplexity(
         >>> from latent_transfer.data import Table
         >>> from latent_transfer.evaluation import vae_perplexity
         >>> from latent_transfer.models import MultinomialLikelihood, mlp_vae
-        >>> texts = Table.from_values(torch.tensor([[3, 1], [0, 2]]), torch.zeros(2), ("any",))
+        >>> texts = Table.from_values(
+        ...     torch.tensor([[3, 1], [0, 2]]), torch.tensor([0, 0]), ("any",)
+        ... )
         >>> vae = mlp_vae((2, 1, 1), (8,), 2, likelihood=MultinomialLikelihood())
         >>> vae_perplexity(vae, texts) > 1
         True
@@ -81,7 +83,9 @@ def unigram_perplexity(log_shares: torch.Tensor, documents: Table) -> float:
         >>> import torch
         >>> from latent_transfer.data import Table
         >>> from latent_transfer.evaluation import unigram_perplexity
-        >>> texts = Table.from_values(torch.tensor([[3, 1], [0, 2]]), torch.zeros(2), ("any",))
+        >>> texts = Table.from_values(
+        ...     torch.tensor([[3, 1], [0, 2]]), torch.tensor([0, 0]), ("any",)
+        ... )
         >>> round(unigram_perplexity(torch.tensor([0.5, 0.5]).log(), texts), 3)
         2.0
     """
@@ -106,7 +110,9 @@ def unigram(documents: Table, prior: torch.Tensor) -> torch.Tensor:
         >>> import torch
         >>> from latent_transfer.data import Table
         >>> from latent_transfer.evaluation import unigram
-        >>> texts = Table.from_values(torch.tensor([[3, 1], [0, 2]]), torch.zeros(2), ("any",))
+        >>> texts = Table.from_values(
+        ...     torch.tensor([[3, 1], [0, 2]]), torch.tensor([0, 0]), ("any",)
+        ... )
         >>> unigram(texts, torch.ones(2)).exp()
         tensor([0.5000, 0.5000])
     """

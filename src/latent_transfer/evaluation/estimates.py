@@ -42,7 +42,7 @@ class Estimate:
         return cls(values.mean().item(), spread / sqrt(len(values)), len(values))
 
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Two-sided Student-t interval of the mean.
+        """Return two-sided Student-t interval of the mean.
 
         Raises:
             ValueError: If the confidence does not lie between 0 and 1.

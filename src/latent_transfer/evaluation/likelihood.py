@@ -11,7 +11,7 @@ from math import log
 import torch
 
 from latent_transfer._random import seeded
-from latent_transfer.data import ImageSet
+from latent_transfer.data import Examples
 from latent_transfer.densities import Gaussian
 from latent_transfer.evaluation._checks import check_count
 from latent_transfer.evaluation.estimates import Estimate
@@ -32,7 +32,7 @@ from latent_transfer.objectives import (
 )
 from latent_transfer.training import cosine_schedule
 
-Images = ImageSet | torch.Tensor
+Images = Examples | torch.Tensor
 
 
 def log_likelihoods(
@@ -329,7 +329,7 @@ def reconstruction_error(model: Reconstructs, images: Images, *, batch_size: int
 
 def amortisation_gap(
     model: HasPosterior,
-    images: ImageSet,
+    images: Examples,
     *,
     steps: int = 300,
     learning_rate: float = 0.02,

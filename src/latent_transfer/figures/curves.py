@@ -37,6 +37,9 @@ def curves(
         log_x: Whether the x axis is logarithmic.
         size: Width and height in inches.
 
+    Raises:
+        ValueError: If there is no series.
+
     Example:
         >>> import torch
         >>> from latent_transfer.figures import curves
@@ -44,6 +47,8 @@ def curves(
         >>> len(figure.axes[0].lines)
         2
     """
+    if not series:
+        raise ValueError("curves needs at least one series.")
     figure, (axis,) = new_figure(size=size)
     for number, (name, values) in enumerate(series.items()):
         colour, _ = look(number)

@@ -48,7 +48,7 @@ class AdversarialAutoencoder(Autoencoder):
         self.register_buffer("code_factors", torch.empty(0, 0), persistent=False)
 
     def discriminate(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to scores B: the logit of "this is data"."""
+        """Map B×C×H×W to scores B: the logit of "this is data"."""
         scores: torch.Tensor = self.discriminator(images)
         return scores.squeeze(-1)
 
@@ -72,7 +72,7 @@ class AdversarialAutoencoder(Autoencoder):
         self.code_factors = (codes - self.code_mean) / sqrt(len(codes) - 1)  # N×D
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Images at ``count`` draws from the prior over codes, count×C×H×W in pixel range.
+        """Return images at ``count`` draws from the prior over codes, count×C×H×W in pixel range.
 
         Raises:
             ValueError: If the prior has not been fitted.

@@ -47,25 +47,25 @@ class Autoencoder(nn.Module):
         self.output = output or nn.Sigmoid()
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to codes B×D."""
+        """Map B×C×H×W to codes B×D."""
         codes: torch.Tensor = self.code_activation(self.encoder(images))
         return codes
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The codes, B×C×H×W to B×D: what another model may build on."""
+        """Return the codes, B×C×H×W to B×D: what another model may build on."""
         return self.encode(images)
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Codes …×D to logits …×C×H×W."""
+        """Map codes …×D to logits …×C×H×W."""
         logits: torch.Tensor = self.decoder(codes)
         return logits
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to the logits of its reconstruction, B×C×H×W."""
+        """Map B×C×H×W to the logits of its reconstruction, B×C×H×W."""
         return self.decode(self.encode(images))
 
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to its reconstruction in pixel range."""
+        """Map B×C×H×W to its reconstruction in pixel range."""
         pixels: torch.Tensor = self.output(self(images))
         return pixels
 

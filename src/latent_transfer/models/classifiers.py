@@ -38,12 +38,21 @@ class Classifier(nn.Module):
         self.head = fully_connected([feature_size, *hidden, classes])
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to what the head sees, B×D."""
+        """Map B×C×H×W to what the head sees, B×D.
+
+        Raises:
+            ValueError: If the encoder's output is not B×E with E ≥ D.
+        """
         outputs: torch.Tensor = self.encoder(images)
+        if outputs.dim() != 2 or outputs.shape[1] < self.feature_size:
+            raise ValueError(
+                f"The head takes {self.feature_size} features per image, B×{self.feature_size} or "
+                f"wider, but the encoder gives {tuple(outputs.shape)}; nn.Flatten makes maps flat."
+            )
         return outputs[:, : self.feature_size]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to class logits, B×K."""
+        """Map B×C×H×W to class logits, B×K."""
         logits: torch.Tensor = self.head(self.features(images))
         return logits
 

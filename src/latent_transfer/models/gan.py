@@ -70,7 +70,7 @@ class GAN(nn.Module):
         self.average.requires_grad_(False)
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        """B×D to images B×C×H×W in pixel range, by the generator as it is now, which is trained.
+        """Map B×D to images B×C×H×W in pixel range, by the generator that is trained.
 
         The averaged generator, which draws the images in the end, is called by :meth:`decode`.
         """
@@ -78,14 +78,14 @@ class GAN(nn.Module):
         return images
 
     def sample(self, count: int) -> torch.Tensor:
-        """Images of the generator as it is now, count×C×H×W; noise from PyTorch's generator."""
+        """Draw images, count×C×H×W, by the generator that is trained; noise is PyTorch's own."""
         device, dtype = device_of(self.generator), dtype_of(self.generator)
         latents = torch.randn(count, self.latent_size, device=device, dtype=dtype)
         images: torch.Tensor = self(latents)
         return images
 
     def discriminate(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to scores B: the logit of "this is data"."""
+        """Map B×C×H×W to scores B: the logit of "this is data"."""
         scores: torch.Tensor = self.discriminator(images)
         return scores.squeeze(-1)
 
@@ -97,12 +97,12 @@ class GAN(nn.Module):
         self.average.update_parameters(self.generator)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """B×D to B×C×H×W in pixel range, by the averaged generator."""
+        """Map B×D to B×C×H×W in pixel range, by the averaged generator."""
         images: torch.Tensor = self.output(self.average(latents))
         return images
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Images at ``count`` draws from N(0, I), count×C×H×W, by the averaged generator."""
+        """Return images at ``count`` draws from N(0, I), count×C×H×W, by the averaged generator."""
         # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
         latents = torch.randn(count, self.latent_size, dtype=torch.float32, generator=generator)
         return self.decode(latents.to(device_of(self.generator), dtype_of(self.generator)))

@@ -36,14 +36,14 @@ class Likelihood(nn.Module, ABC):
 
     @abstractmethod
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """Log p(x | output) in nats per image: …×B×C×H×W and B×C×H×W to …×B."""
+        """Return log p(x | output) in nats per image: …×B×C×H×W and B×C×H×W to …×B."""
 
     @abstractmethod
     def mean(self, output: torch.Tensor) -> torch.Tensor:
-        """The expected image, …×C×H×W."""
+        """Return the expected image, …×C×H×W."""
 
     def forward(self, output: torch.Tensor) -> torch.Tensor:
-        """The expected image, …×C×H×W; see :meth:`mean`."""
+        """Return the expected image, …×C×H×W; see :meth:`mean`."""
         return self.mean(output)
 
 
@@ -64,7 +64,7 @@ class BernoulliLikelihood(Likelihood):
         return bernoulli_log_density(output, images)
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
-        """Pixel probabilities."""
+        """Return pixel probabilities."""
         return torch.sigmoid(output)
 
 
@@ -89,17 +89,17 @@ class GaussianLikelihood(Likelihood):
 
     def __init__(self, std: float = 1.0, *, learned: bool = True) -> None:
         super().__init__()
-        if std <= 0:
+        if not std > 0:
             raise ValueError(f"A standard deviation must be positive, not {std}.")
         self.log_variance = nn.Parameter(torch.tensor(2 * log(std)), requires_grad=learned)
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """Log N(x; output, σ²) summed over pixels, in nats per image."""
+        """Return log N(x; output, σ²) summed over pixels, in nats per image."""
         output = output.to(images.dtype)  # under bfloat16 autocast the sum still runs in float32
         return gaussian_log_density(images, output, self.log_variance).flatten(-3).sum(-1)
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
-        """The decoder's output itself."""
+        """Return the decoder's output itself."""
         return output
 
 
@@ -118,13 +118,13 @@ class PredictedGaussianLikelihood(Likelihood):
     """
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """Log N(x; mean, variance) summed over each input, in nats."""
+        """Return log N(x; mean, variance) summed over each input, in nats."""
         axes = images.dim() - 1  # of one input
         mean, log_variance = output.to(images.dtype).chunk(2, dim=-axes)
         return gaussian_log_density(images, mean, log_variance).flatten(-axes).sum(-1)
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
-        """The predicted means of vectors, …×C: the first half of the last axis."""
+        """Return the predicted means of vectors, …×C: the first half of the last axis."""
         return output.chunk(2, dim=-1)[0]
 
 
@@ -147,7 +147,7 @@ class MultinomialLikelihood(Likelihood):
         return multinomial_log_density(output, images)
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
-        """The probabilities of one draw, …×V×1×1: N times that is what to expect of N draws."""
+        """Return the probabilities of one draw, …×V×1×1; expect N times that of N draws."""
         return output.flatten(-3).softmax(-1).view_as(output)
 
 
@@ -163,10 +163,10 @@ class CategoricalLikelihood(Likelihood):
     """
 
     def log_density(self, output: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-        """Log p(label) in nats: …×B×K and labels B to …×B."""
+        """Return log p(label) in nats: …×B×K and labels B to …×B."""
         labels = images.expand(output.shape[:-1])[..., None]  # …×B×1
         return output.log_softmax(-1).gather(-1, labels).squeeze(-1)
 
     def mean(self, output: torch.Tensor) -> torch.Tensor:
-        """Probabilities of the classes, …×K."""
+        """Return probabilities of the classes, …×K."""
         return output.softmax(-1)

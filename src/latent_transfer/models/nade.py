@@ -48,7 +48,7 @@ class NADE(nn.Module):
         self.output_bias = nn.Parameter(torch.zeros(pixels))  # b
 
     def conditionals(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of p(x_d = 1 | x_<d) for every pixel of every image: B×C×H×W to B×C×H×W.
+        """Return logits of p(x_d = 1 | x_<d) for every pixel of every image: B×C×H×W to B×C×H×W.
 
         The memory is that of B·P·H numbers while gradients are wanted. The arithmetic is that of
         the images' precision, under autocast too.
@@ -65,11 +65,11 @@ class NADE(nn.Module):
         return (logits + self.output_bias).unflatten(1, self.shape)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of every pixel given those before it, B×C×H×W; see :meth:`conditionals`."""
+        """Return logits of every pixel given those before it, B×C×H×W; see :meth:`conditionals`."""
         return self.conditionals(images)
 
     def log_density(self, images: torch.Tensor) -> torch.Tensor:
-        """Log p(x) = Σ_d log p(x_d | x_<d), exactly, in nats per image: B×C×H×W to B.
+        """Return log p(x) = Σ_d log p(x_d | x_<d), exactly, in nats per image: B×C×H×W to B.
 
         Equation: eq-nade (Larochelle & Murray 2011).
 
@@ -79,7 +79,7 @@ class NADE(nn.Module):
         return bernoulli_log_density(self(images), images)
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """``count`` draws from p(x), pixel after pixel: binary images, count×C×H×W."""
+        """Return ``count`` draws from p(x), pixel after pixel: binary images, count×C×H×W."""
         nothing = self.output_bias.new_zeros(count, *self.shape)
         return self.complete(nothing, 0, generator)
 

@@ -65,9 +65,9 @@ class MultimodalVAE(nn.Module):
     Called with a list of modalities, it gives the parameters of all at the posterior mean.
 
     Args:
-        encoders: One a modality, B×… to B×2D: mean and log-variance of its expert.
-        decoders: One a modality, …×D to what its likelihood takes.
-        likelihoods: p(x_m | z), one a modality.
+        encoders: One per modality, B×… to B×2D: mean and log-variance of its expert.
+        decoders: One per modality, …×D to what its likelihood takes.
+        likelihoods: p(x_m | z), one per modality.
         latent_size: D.
 
     Raises:
@@ -100,7 +100,7 @@ class MultimodalVAE(nn.Module):
         self.latent_size = latent_size
 
     def posterior(self, modalities: Modalities, present: torch.Tensor | None = None) -> Gaussian:
-        """q(z | the modalities that are there), a Gaussian of B×D; the prior if there is none.
+        """Return q(z | the modalities that are there), a Gaussian of B×D; if none, the prior.
 
         Args:
             modalities: B×… each, or ``None``.
@@ -114,19 +114,19 @@ class MultimodalVAE(nn.Module):
     def forward(
         self, modalities: Modalities, present: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, ...]:
-        """What each modality's likelihood takes, B×… each, at the posterior mean: no noise."""
+        """Return what each likelihood takes, B×… each, at the posterior mean: no noise."""
         latents = self.posterior(modalities, present).mean  # B×D
         return tuple(self.decode(latents, number) for number in range(len(self.decoders)))
 
     def decode(self, latents: torch.Tensor, modality: int) -> torch.Tensor:
-        """…×D to the likelihood's parameters of one modality."""
+        """Map …×D to the likelihood's parameters of one modality."""
         output: torch.Tensor = self.decoders[modality](latents)
         return output
 
     def log_likelihood(
         self, modalities: Modalities, latents: torch.Tensor, present: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Log p(x_m | z) in nats for each modality, latents …×B×D to M×…×B; 0 where it is missing.
+        """Return log p(x_m | z) in nats for each modality, …×B×D to M×…×B; 0 where it is missing.
 
         The sum over the first axis is the log-likelihood of all that is there.
         """
@@ -149,7 +149,7 @@ class MultimodalVAE(nn.Module):
         samples: int = 1,
         present: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """The expectation of one modality given others, over draws of z: B×…, in its own range.
+        """Return the expectation of one modality given others, over draws of z: B×….
 
         Args:
             modalities: What is known; ``None`` for the rest.
@@ -161,7 +161,7 @@ class MultimodalVAE(nn.Module):
         return self._likelihood(target).mean(self.decode(latents, target)).mean(0)
 
     def presence(self, modalities: Modalities, present: torch.Tensor | None = None) -> torch.Tensor:
-        """Who has what, M×B booleans: ``present``, with false for each ``None``.
+        """Return who has what, M×B booleans: ``present``, with false for each ``None``.
 
         Raises:
             ValueError: If they are one tensor, their number is another than the model's, all are
@@ -216,7 +216,7 @@ def mlp_multimodal_vae(
 
     Args:
         modalities: For each modality the shape C, H, W of its images, or the number of classes of
-            a label. The expert of a label is one Gaussian a class, looked up in a table.
+            a label. The expert of a label is one Gaussian per class, looked up in a table.
         hidden: Hidden widths of the encoders; the decoders mirror them.
         latent_size: D.
         likelihoods: p(x_m | z); if left out, Bernoulli for images and categorical for labels.

@@ -23,7 +23,7 @@ class Encodes(Protocol):
     """
 
     def posterior(self, images: torch.Tensor) -> Gaussian:
-        """q(z | x): B×C×H×W to a Gaussian of B×D."""
+        """Return q(z | x): B×C×H×W to a Gaussian of B×D."""
 
 
 @runtime_checkable
@@ -40,7 +40,7 @@ class HasPosterior(Encodes, Protocol):
     """
 
     def log_likelihood(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(x | z) in nats per image: images B×C×H×W, latents …×B×D, result …×B."""
+        """Return log p(x | z) in nats per image: images B×C×H×W, latents …×B×D, result …×B."""
 
 
 @runtime_checkable
@@ -55,7 +55,7 @@ class HasPrior(Protocol):
     """
 
     def prior_log_density(self, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(z) in nats: …×D to …."""
+        """Return log p(z) in nats: …×D to …."""
 
 
 @runtime_checkable
@@ -69,7 +69,7 @@ class HasDensity(Protocol):
     """
 
     def log_density(self, images: torch.Tensor) -> torch.Tensor:
-        """Log p(x) in nats per image: B×C×H×W to B."""
+        """Return log p(x) in nats per image: B×C×H×W to B."""
 
 
 @runtime_checkable
@@ -83,7 +83,7 @@ class Generates(Protocol):
     """
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Images count×C×H×W in pixel range; one CPU generator gives the same ones everywhere."""
+        """Draw images count×C×H×W in pixel range, the same ones everywhere from a generator."""
 
 
 @runtime_checkable
@@ -97,7 +97,7 @@ class Reconstructs(Protocol):
     """
 
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to B×C×H×W, both in pixel range."""
+        """Map B×C×H×W to B×C×H×W, both in pixel range."""
 
 
 def log_prior(model: HasPosterior, latents: torch.Tensor) -> torch.Tensor:

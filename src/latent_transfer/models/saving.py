@@ -210,11 +210,15 @@ def _read(place: Path) -> tuple[dict[str, Any], Tensors]:
         raise CheckpointError(f"{place} is damaged or no saved model ({error}).") from None
     if not isinstance(header, dict):
         raise CheckpointError(_what_else(place, metadata))
-    if header.get("format") != FORMAT or not {"class", "recipe", "frozen"} <= header.keys():
+    if header.get("format") != FORMAT:
         raise CheckpointError(
             f"{place} was written in model format {header.get('format')}, and this version of the "
             f"package reads format {FORMAT}."
         )
+    frozen = header.get("frozen")
+    names = [header.get("class"), *(frozen if isinstance(frozen, list) else [None])]
+    if "recipe" not in header or not all(isinstance(name, str) for name in names):
+        raise CheckpointError(f"{place} is damaged: its header lacks what save writes.")
     return header, values
 
 

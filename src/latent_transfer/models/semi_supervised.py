@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from latent_transfer.densities import Gaussian
+from latent_transfer.models._inputs import check_classes
 from latent_transfer.models.likelihoods import (
     BernoulliLikelihood,
     Likelihood,
@@ -68,31 +69,37 @@ class M2(nn.Module):
         return -log(self.classes)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of q(y | x): B×… to B×K."""
+        """Return logits of q(y | x): B×… to B×K."""
         logits: torch.Tensor = self.classifier(self._flat(images)).to(images.dtype)
         return logits
 
     def posterior(self, images: torch.Tensor, labels: torch.Tensor | None = None) -> Gaussian:
-        """q(z | x, y): B×… and labels B to a Gaussian of B×D; for every class, K×B×D."""
+        """Return q(z | x, y): B×… and labels B to a Gaussian of B×D; for every class, K×B×D."""
         output = self.encoder(self._flat(images), labels).to(images.dtype)
         mean, log_variance = output.chunk(2, dim=-1)
         return Gaussian(mean, log_variance)
 
     def decode(self, latents: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """…×B×D and labels B to the likelihood's parameters, …×B×…; for every class, K×B×…."""
+        """Map …×B×D and labels B to the likelihood's parameters, …×B×…; for every class, K×B×…."""
         output: torch.Tensor = self.decoder(latents, labels)
         return output.unflatten(-1, (-1, *self.shape[1:]))
 
     def log_likelihood(
         self, images: torch.Tensor, latents: torch.Tensor, labels: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Log p(x | y, z) in nats per image, …×B; for every class, K×B."""
+        """Return log p(x | y, z) in nats per image, …×B; for every class, K×B."""
         return self.likelihood.log_density(self.decode(latents, labels), images)
 
     def generate(
         self, labels: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """The expected image of each label at a draw of z from the prior: B to B×…."""
+        """Return the expected image of each label at a draw of z from the prior: B to B×….
+
+        Raises:
+            TypeError: If the labels are no list of whole numbers.
+            ValueError: If one is beyond the classes.
+        """
+        check_classes("label", labels, self.classes)
         # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
         size = (len(labels), self.latent_size)
         latents = torch.randn(size, dtype=torch.float32, generator=generator)
@@ -100,7 +107,7 @@ class M2(nn.Module):
         return self.likelihood.mean(self.decode(latents, labels))
 
     def analogies(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Each image's style in every class: B×… and labels B to K×B×…, pixels of the mean."""
+        """Return each image's style in every class: B×… and labels B to K×B×…, expected."""
         styles = self.posterior(images, labels).mean  # B×D
         return self.likelihood.mean(self.decode(styles))
 
@@ -142,24 +149,24 @@ class M1M2(nn.Module):
         self.register_buffer("kept", kept)
 
     def posterior(self, images: torch.Tensor) -> Gaussian:
-        """q(z1 | x) in the kept dimensions: B×C×H×W to a Gaussian of B×A."""
+        """Return q(z1 | x) in the kept dimensions: B×C×H×W to a Gaussian of B×A."""
         with torch.no_grad():
             mean, log_variance = self.m1.posterior(images)
         return Gaussian(mean[:, self.kept], log_variance[:, self.kept])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of q(y | z1) at the posterior mean: B×C×H×W to B×K."""
+        """Return logits of q(y | z1) at the posterior mean: B×C×H×W to B×K."""
         logits: torch.Tensor = self.m2(self.posterior(images).mean)
         return logits
 
     def generate(
         self, labels: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """The expected image of each label at a draw of z2: B to B×C×H×W."""
+        """Return the expected image of each label at a draw of z2: B to B×C×H×W."""
         return self._images(self.m2.generate(labels, generator))
 
     def analogies(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Each image's style in every class: B×C×H×W and labels B to K×B×C×H×W."""
+        """Return each image's style in every class: B×C×H×W and labels B to K×B×C×H×W."""
         return self._images(self.m2.analogies(self.posterior(images).mean, labels))
 
     def _images(self, latents: torch.Tensor) -> torch.Tensor:

@@ -43,7 +43,7 @@ class LinearGaussian(nn.Module):
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor, noise_std: float) -> None:
         super().__init__()
-        if noise_std <= 0:
+        if not noise_std > 0:
             raise ValueError(f"noise_std must be positive, not {noise_std}.")
         self.register_buffer("weight", weight)
         self.register_buffer("bias", bias)
@@ -51,7 +51,7 @@ class LinearGaussian(nn.Module):
 
     @classmethod
     def maximum_likelihood(cls, points: torch.Tensor, latent_size: int) -> LinearGaussian:
-        """The best pPCA of a data set, in closed form from the covariance's eigenvectors.
+        """Return the best pPCA of a data set, in closed form from the covariance's eigenvectors.
 
         Equation: eq-ppca-ml (Tipping & Bishop 1999).
 
@@ -70,17 +70,17 @@ class LinearGaussian(nn.Module):
         return cls(weight, points.mean(0), noise_variance.sqrt().item())
 
     def forward(self, points: torch.Tensor) -> torch.Tensor:
-        """Log p(x) in nats, B×P to B; see :meth:`log_evidence`."""
+        """Return log p(x) in nats, B×P to B; see :meth:`log_evidence`."""
         return self.log_evidence(points)
 
     def marginal(self) -> MultivariateNormal:
-        """p(x) = N(b, WWᵀ + s²I)."""
+        """Return p(x) = N(b, WWᵀ + s²I)."""
         size = self.bias.shape[0]
         noise = self.noise_variance * torch.eye(size).to(self.bias)
         return MultivariateNormal(self.bias, self.weight @ self.weight.T + noise)
 
     def log_evidence(self, points: torch.Tensor) -> torch.Tensor:
-        """Log p(x) in nats: B×P to B.
+        """Return log p(x) in nats: B×P to B.
 
         Equation: eq-ppca-evidence (Tipping & Bishop 1999).
         """
@@ -88,7 +88,7 @@ class LinearGaussian(nn.Module):
         return density
 
     def posterior(self, points: torch.Tensor) -> MultivariateNormal:
-        """p(z | x) = N(M⁻¹Wᵀ(x − b), s²M⁻¹) with M = WᵀW + s²I, for each of B points.
+        """Return p(z | x) = N(M⁻¹Wᵀ(x − b), s²M⁻¹) with M = WᵀW + s²I, for each of B points.
 
         Equation: eq-ppca-posterior (Tipping & Bishop 1999).
         """
@@ -100,19 +100,19 @@ class LinearGaussian(nn.Module):
         return MultivariateNormal(mean, self.noise_variance * torch.linalg.inv(precision))
 
     def log_likelihood(self, points: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(x | z) in nats: points B×P, latents …×B×D, result …×B."""
+        """Return log p(x | z) in nats: points B×P, latents …×B×D, result …×B."""
         means = latents @ self.weight.T + self.bias  # …×B×P
         log_variance = self.bias.new_tensor(log(self.noise_variance))
         return gaussian_log_density(points, means, log_variance).sum(-1)
 
     def log_joint(self, points: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(x, z) = log p(x | z) + log p(z) in nats: points B×P, latents …×B×D, result …×B."""
+        """Return log p(x, z) = log p(x | z) + log p(z) in nats: B×P and …×B×D to …×B."""
         return self.log_likelihood(points, latents) + standard_normal_log_density(latents)
 
     def expected_log_likelihood(
         self, points: torch.Tensor, belief: MultivariateNormal
     ) -> torch.Tensor:
-        """E_q[log p(x | z)] in nats for a Gaussian belief q(z): B×P to B, without sampling.
+        """Return E_q[log p(x | z)] in nats for a Gaussian belief q(z): B×P to B, without sampling.
 
         Equation: eq-ppca-expected-likelihood.
         """
@@ -152,28 +152,28 @@ class DiscreteMixture(nn.Module):
         self.register_buffer("pixel_logits", pixel_logits)
 
     def log_joint(self, images: torch.Tensor) -> torch.Tensor:
-        """Log p(x, k) in nats for every k: B×C×H×W to B×K."""
+        """Return log p(x, k) in nats for every k: B×C×H×W to B×K."""
         logits = self.pixel_logits[:, None].expand(-1, images.shape[0], -1, -1, -1)  # K×B×C×H×W
         log_likelihood = bernoulli_log_density(logits, images)  # K×B
         return log_likelihood.T + torch.log_softmax(self.prior_logits, -1)
 
     def log_evidence(self, images: torch.Tensor) -> torch.Tensor:
-        """Log p(x) = log Σₖ p(x, k) in nats: B×C×H×W to B.
+        """Return log p(x) = log Σₖ p(x, k) in nats: B×C×H×W to B.
 
         Equation: eq-mixture-evidence.
         """
         return self.log_joint(images).logsumexp(-1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Log p(x) in nats, B×C×H×W to B; see :meth:`log_evidence`."""
+        """Return log p(x) in nats, B×C×H×W to B; see :meth:`log_evidence`."""
         return self.log_evidence(images)
 
     def posterior(self, images: torch.Tensor) -> torch.Tensor:
-        """p(k | x), B×K, by Bayes' rule."""
+        """Return p(k | x), B×K, by Bayes' rule."""
         return self.log_joint(images).softmax(-1)
 
     def elbo(self, images: torch.Tensor, belief: torch.Tensor) -> torch.Tensor:
-        """Σₖ q(k)·(log p(x, k) − log q(k)) in nats: B×C×H×W and beliefs B×K to B.
+        """Return Σₖ q(k)·(log p(x, k) − log q(k)) in nats: B×C×H×W and beliefs B×K to B.
 
         Equation: eq-mixture-elbo.
         """

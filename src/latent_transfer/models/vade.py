@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from latent_transfer.densities import Gaussian, gaussian_log_density
+from latent_transfer.models._inputs import check_classes
 from latent_transfer.models.likelihoods import Likelihood
 from latent_transfer.models.vae import VAE
 from latent_transfer.nets.recipes import remembers
@@ -67,46 +68,52 @@ class VaDE(nn.Module):
         return self.weight_logits.log_softmax(0)
 
     def posterior(self, images: torch.Tensor) -> Gaussian:
-        """q(z | x): B×C×H×W to a Gaussian of B×D."""
+        """Return q(z | x): B×C×H×W to a Gaussian of B×D."""
         return self.vae.posterior(images)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """…×D to the likelihood's parameters, …×C×H×W."""
+        """Map …×D to the likelihood's parameters, …×C×H×W."""
         return self.vae.decode(latents)
 
     def log_likelihood(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(x | z) in nats per image: images B×C×H×W, latents …×B×D, result …×B."""
+        """Return log p(x | z) in nats per image: images B×C×H×W, latents …×B×D, result …×B."""
         return self.vae.log_likelihood(images, latents)
 
     def log_prior(self, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(c, z) = log π_c + log N(z; μ_c, diag σ_c²) in nats: …×D to …×K."""
+        """Return log p(c, z) = log π_c + log N(z; μ_c, diag σ_c²) in nats: …×D to …×K."""
         points = latents.unsqueeze(-2)  # …×1×D
         log_densities = gaussian_log_density(points, self.means, self.log_variances).sum(-1)
         return self.log_weights + log_densities
 
     def prior_log_density(self, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(z) = log Σ_c p(c, z) in nats: …×D to …."""
+        """Return log p(z) = log Σ_c p(c, z) in nats: …×D to …."""
         return self.log_prior(latents).logsumexp(-1)
 
     def log_joint(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(x, z), the clusters summed out, in nats per image: …×B."""
+        """Return log p(x, z), the clusters summed out, in nats per image: …×B."""
         return self.log_likelihood(images, latents) + self.prior_log_density(latents)
 
     def log_responsibilities(self, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(c | z) in nats: …×D to …×K.
+        """Return log p(c | z) in nats: …×D to …×K.
 
         Equation: eq-responsibilities.
         """
         return self.log_prior(latents).log_softmax(-1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Log q(c | x) at the posterior mean: B×C×H×W to B×K; its argmax is the cluster."""
+        """Return log q(c | x) at the posterior mean: B×C×H×W to B×K; its argmax is the cluster."""
         return self.log_responsibilities(self.posterior(images).mean)
 
     def generate(
         self, clusters: torch.Tensor, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """The expected image at a draw from each named cluster: B to B×C×H×W."""
+        """Return the expected image at a draw from each named cluster: B to B×C×H×W.
+
+        Raises:
+            TypeError: If the clusters are no list of whole numbers.
+            ValueError: If one is beyond the clusters.
+        """
+        check_classes("cluster", clusters, self.clusters)
         # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
         size = (len(clusters), self.latent_size)
         noise = torch.randn(size, dtype=torch.float32, generator=generator)

@@ -57,41 +57,51 @@ class VAE(nn.Module):
         self.likelihood = likelihood or BernoulliLikelihood()
 
     def posterior(self, images: torch.Tensor) -> Gaussian:
-        """q(z | x) for a batch: B×C×H×W to a Gaussian of B×D. No decoder, no noise."""
+        """Return q(z | x) for a batch: B×C×H×W to a Gaussian of B×D. No decoder, no noise.
+
+        Raises:
+            ValueError: If the encoder's output is not B×2D.
+        """
         # Back to the images' precision: under bfloat16 autocast the KL is still a float32 sum.
-        mean, log_variance = self.encoder(images).to(images.dtype).chunk(2, dim=-1)  # B×D each
+        output = self.encoder(images).to(images.dtype)  # B×2D
+        if output.shape[1:] != (2 * self.latent_size,):
+            raise ValueError(
+                f"The encoder of a VAE with {self.latent_size} latents gives means and "
+                f"log-variances, B×{2 * self.latent_size}, not {tuple(output.shape)}."
+            )
+        mean, log_variance = output.chunk(2, dim=-1)  # B×D each
         return Gaussian(mean, log_variance)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """The posterior means, B×C×H×W to B×D: what another model may build on."""
+        """Return the posterior means, B×C×H×W to B×D: what another model may build on."""
         return self.posterior(images).mean
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """…×D to the likelihood's parameters, …×C×H×W (logits for Bernoulli pixels)."""
+        """Map …×D to the likelihood's parameters, …×C×H×W (logits for Bernoulli pixels)."""
         output: torch.Tensor = self.decoder(latents)
         return output
 
     def log_likelihood(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(x | z) in nats per image: images B×C×H×W, latents …×B×D, result …×B."""
+        """Return log p(x | z) in nats per image: images B×C×H×W, latents …×B×D, result …×B."""
         return self.likelihood.log_density(self.decode(latents), images)
 
     def log_joint(self, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-        """Log p(x, z) = log p(x | z) + log p(z) in nats per image: …×B."""
+        """Return log p(x, z) = log p(x | z) + log p(z) in nats per image: …×B."""
         return self.log_likelihood(images, latents) + log_prior(self, latents)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The likelihood's parameters at the posterior mean, B×C×H×W to B×C×H×W: no noise.
+        """Return the likelihood's parameters at the posterior mean, B×C×H×W to B×C×H×W: no noise.
 
         A loss needs draws of z instead; ``objectives.negative_elbo`` makes them.
         """
         return self.decode(self.posterior(images).mean)
 
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
-        """The expected image at the posterior mean, B×C×H×W in pixel range."""
+        """Return the expected image at the posterior mean, B×C×H×W in pixel range."""
         return self.likelihood.mean(self(images))
 
     def generate(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
-        """Expected images at ``count`` draws from the prior, count×C×H×W in pixel range."""
+        """Return expected images at ``count`` draws from the prior, count×C×H×W in pixel range."""
         # Drawn on the CPU in one precision, so that one seed gives the same images everywhere.
         latents = torch.randn(count, self.latent_size, dtype=torch.float32, generator=generator)
         return self.likelihood.mean(self.decode(latents.to(device_of(self), dtype_of(self))))

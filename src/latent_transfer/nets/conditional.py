@@ -1,4 +1,4 @@
-"""A net that is told a class as well, for one class an input or for every class at once."""
+"""A class-conditional net, for one class per input or for every class at once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ConditionalMLP(nn.Module):
         self.rest = nn.Sequential(activation(), fully_connected([*hidden, outputs], activation))
 
     def forward(self, inputs: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """…×B×inputs with labels B to …×B×outputs; without labels, for every class.
+        """Map …×B×inputs with labels B to …×B×outputs; without labels, for every class.
 
         Args:
             inputs: …×B×inputs. Without labels B×inputs, or K×B×inputs with a row of each class.

@@ -50,7 +50,7 @@ class ConvEncoder(nn.Module):
         self.head = nn.Linear(prod(features), outputs)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to B×outputs."""
+        """Map B×C×H×W to B×outputs."""
         check_images(images, self.shape)
         features = self.convolutions(images)  # B×256×2×2
         outputs: torch.Tensor = self.head(features.flatten(1))
@@ -109,7 +109,7 @@ class ConvDecoder(nn.Module):
         self.convolutions = nn.Sequential(*layers[: -len(_rectified(norm, shape[0]))])
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        """…×inputs to …×C×H×W, whatever the leading dimensions (samples, batch)."""
+        """Map …×inputs to …×C×H×W, whatever the leading dimensions (samples, batch)."""
         check_codes(codes, self.inputs)
         features = self.head(codes.flatten(0, -2))  # (S·B)×256×2×2
         images: torch.Tensor = self.convolutions(features)

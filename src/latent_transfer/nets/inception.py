@@ -38,7 +38,7 @@ class InceptionFeatures(nn.Module):
         self.net = net
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W in [0, 1] to B×2048; a grey channel serves as all three.
+        """Map B×C×H×W in [0, 1] to B×2048; a grey channel serves as all three.
 
         Raises:
             ValueError: For anything else than a batch of grey or colour images.

@@ -42,7 +42,7 @@ class MLPEncoder(nn.Module):
         self.layers = fully_connected([prod(shape), *hidden, outputs], activation)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W to B×outputs."""
+        """Map B×C×H×W to B×outputs."""
         check_images(images, self.shape)
         outputs: torch.Tensor = self.layers(images.flatten(1))
         return outputs
@@ -77,7 +77,7 @@ class MLPDecoder(nn.Module):
         self.layers = fully_connected([inputs, *hidden, prod(shape)], activation)
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        """…×inputs to …×C×H×W, whatever the leading dimensions (samples, batch)."""
+        """Map …×inputs to …×C×H×W, whatever the leading dimensions (samples, batch)."""
         check_codes(codes, self.inputs)
         outputs: torch.Tensor = self.layers(codes).unflatten(-1, self.shape)
         return outputs

@@ -58,7 +58,7 @@ class VGGFeatures(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(-1, 1, 1), persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """B×C×H×W in [0, 1] to feature maps B×F×h×w; a grey channel serves as all three.
+        """Map B×C×H×W in [0, 1] to feature maps B×F×h×w; a grey channel serves as all three.
 
         Raises:
             ValueError: For anything else than a batch of images, such as a batch of noise vectors.

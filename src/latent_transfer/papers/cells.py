@@ -1,78 +1,88 @@
-"""One cell of a table: how it is computed, wherever that is, and how it is kept.
+"""One cell of a table, in the process that computes it: device, seed, one thread, and what ran.
 
-A finished cell is a small JSON file with its settings, so that a sweep can go on from a folder of
-them and can tell when they are of another sweep.
+A module of its own because a worker imports it; whoever owns the sweep is in
+:mod:`latent_transfer.papers.sweep`.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import platform
-import re
-import signal
+import subprocess
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib.metadata import version
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
+from torch.nn.modules.module import register_module_forward_hook
 
 from latent_transfer import __version__
-from latent_transfer._files import write_atomically
 from latent_transfer._random import seeded
-from latent_transfer.errors import CheckpointError
-from latent_transfer.papers.table import PaperTable, Place, Row, load_table
+from latent_transfer.papers.code import code_of, library_of
+from latent_transfer.papers.table import Place, load_table
+from latent_transfer.session import find_device
 
-#: Seconds between two looks at whether the sweep that owns a worker still lives.
-WATCH = 0.1
+PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
 
+# A Dask worker may have several threads, and PyTorch's generators belong to the process.
 _one_at_a_time = threading.Lock()
-_watching = threading.Event()
 
 
-class Job(NamedTuple):
+class Cell(NamedTuple):
     """A cell to compute, in plain values that any process can be sent.
 
     Attributes:
         module: Defines the table.
-        label: Of the row.
+        row: Label of the row.
         seed: Of the cell.
         settings: Those that the row uses.
-        place: Folder and data root.
-        owner: Process that the worker must not outlive; none on a cluster.
+        place: Folder and data root; the process that computes the cell chooses the device.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from latent_transfer.papers.cells import Cell
+        >>> from latent_transfer.papers.table import Place
+        >>> Cell("their.table", "M2,labels=100", 3, {}, Place(Path("work"), Path("data"))).name
+        'M2,labels=100, seed 3'
     """
 
     module: str
-    label: str
+    row: str
     seed: int
     settings: dict[str, Any]
     place: Place
-    owner: int | None = None
 
     @property
     def name(self) -> str:
         """As messages call it."""
-        return f"{self.label}, seed {self.seed}"
+        return f"{self.row}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
-class Finished:
+class Measured:
     """A computed cell.
 
     Attributes:
         row: Label of the row.
         seed: Of the cell.
-        value: The figure.
+        value: The number.
         seconds: Wall time.
         settings: Those that the row uses.
-        environment: Versions, device and threads.
+        environment: Versions, checksums of the code, device and precision, as :class:`Watch` has
+            them.
+
+    Example:
+        >>> from latent_transfer.papers.cells import Measured
+        >>> Measured("M2,labels=100", 0, 11.9, 3.2, {}, {"device": "cpu"}).value
+        11.9
     """
 
     row: str
@@ -80,7 +90,7 @@ class Finished:
     value: float
     seconds: float
     settings: dict[str, Any]
-    environment: dict[str, Any]
+    environment: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,11 @@ class Failed:
         seed: Of the cell.
         reason: One line.
         details: A traceback, or nothing.
+
+    Example:
+        >>> from latent_transfer.papers.cells import Failed
+        >>> print(Failed("M2,labels=100", 0, "ValueError: the number is nan."))
+        M2,labels=100, seed 0: ValueError: the number is nan.
     """
 
     row: str
@@ -103,127 +118,155 @@ class Failed:
         return f"{self.row}, seed {self.seed}: {self.reason}"
 
 
-def used_settings(row: Row, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a table's settings that a row depends on, as it comes back from JSON."""
-    names = settings if row.uses is None else row.uses
-    used: dict[str, Any] = json.loads(json.dumps({name: settings[name] for name in names}))
-    return used
+def run_cell(cell: Cell) -> Measured | Failed:
+    """Compute a cell on one thread; an error becomes a result, so that other cells go on.
 
-
-def run_cell(job: Job) -> Finished | Failed:
-    """Compute a cell on one thread; an error becomes a result, so that other cells go on."""
-    if job.owner is not None and job.owner != os.getpid():
-        _belong_to(job.owner)
+    Example:
+        >>> from pathlib import Path
+        >>> from latent_transfer.papers.cells import Cell, run_cell
+        >>> from latent_transfer.papers.table import Place
+        >>> place = Place(Path("work"), Path("data"))
+        >>> run_cell(Cell("no.such.table", "M2", 0, {}, place)).reason
+        "ModuleNotFoundError: No module named 'no'"
+    """
     started = time.monotonic()
     try:
-        # A Dask worker may have several threads, and PyTorch's generators belong to the process.
-        with _one_at_a_time, _alone():
-            value = _measure(job)
+        with _one_at_a_time, _one_thread(), watching(cell.module) as watch:
+            value = _measure(cell)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Failed(job.label, job.seed, reason, traceback.format_exc())
+        return Failed(cell.row, cell.seed, in_one_line(error), traceback.format_exc())
     seconds = round(time.monotonic() - started, 3)
-    return Finished(job.label, job.seed, value, seconds, job.settings, _environment())
+    return Measured(cell.row, cell.seed, value, seconds, cell.settings, watch.environment())
 
 
-def _measure(job: Job) -> float:
-    table = load_table(job.module)
-    if table.prepare and not job.place.folder.is_dir():
+def in_one_line(error: BaseException) -> str:
+    """Return the kind of an error and the first line of its message.
+
+    Example:
+        >>> from latent_transfer.papers.cells import in_one_line
+        >>> in_one_line(ValueError("the number is nan."))
+        'ValueError: the number is nan.'
+    """
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def _measure(cell: Cell) -> float:
+    table, place = load_table(cell.module), cell.place._replace(device=find_device())
+    if table.prepare and not place.folder.is_dir():
         raise FileNotFoundError(
-            f"{job.place.folder} is not here; --out must be on a disk that all workers see."
+            f"{place.folder} is not here; --out must be on a disk that all workers see."
         )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    with seeded(job.seed, device):
-        value = float(table.measure(table.row(job.label), job.seed, job.settings, job.place))
+    with seeded(cell.seed, place.device):
+        value = float(table.measure(table.row(cell.row), cell.seed, cell.settings, place))
     if not isfinite(value):
-        raise ValueError(f"the figure is {value}.")
+        raise ValueError(f"the number is {value}.")
     return value
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """One thread, and no workers of workers; afterwards all is as it was."""
-    from joblib import parallel_config
-
+def _one_thread() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with parallel_config(backend="sequential"):
-            yield
+        yield
     finally:
         torch.set_num_threads(threads)
 
 
-def _belong_to(owner: int) -> None:
-    """Leave Ctrl-C to the owner, and end when it ends: nobody would take the result."""
-    if _watching.is_set():
-        return
-    _watching.set()
+@dataclass
+class Watch:
+    """What ran in a block of code.
 
-    def watch() -> None:
-        while os.getppid() == owner:
-            time.sleep(WATCH)
-        os._exit(1)
+    Attributes:
+        module: Defines the table.
+        devices: Those on which the layers of nets gave their outputs.
+        trained_in: Types of numbers in which layers gave them while gradients were taken.
+    """
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=watch, daemon=True).start()
+    module: str
+    devices: set[torch.device] = field(default_factory=set)
+    trained_in: set[torch.dtype] = field(default_factory=set)
+
+    def look(self, layer: nn.Module, inputs: Any, output: Any) -> None:
+        """Take down where a layer ran, and in which type."""
+        if isinstance(output, torch.Tensor) and not isinstance(layer, nn.Sequential):
+            self.devices.add(output.device)
+            if torch.is_grad_enabled() and output.is_floating_point():
+                self.trained_in.add(output.dtype)
+
+    def environment(self) -> dict[str, str]:
+        """Return versions, checksums, device and, if a net was trained, its precision."""
+        found = {
+            "latent-transfer": __version__,
+            "commit": commit(),
+            "code": code_of(self.module),
+            "library": library_of(self.module),
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+            "device": ", ".join(sorted(map(_described, self.devices))) or "cpu",  # scikit-learn
+        }
+        return found | ({"precision": self._precision()} if self.trained_in else {})
+
+    def _precision(self) -> str:
+        # Under autocast only the layers that gain by it run in the smaller type.
+        smallest = min(self.trained_in, key=lambda kind: torch.finfo(kind).bits)
+        return str(smallest).removeprefix("torch.")
 
 
-def _environment() -> dict[str, Any]:
-    packages = {name: version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn")}
-    device = f"cuda ({torch.cuda.get_device_name()})" if torch.cuda.is_available() else "cpu"
-    python = platform.python_version()
-    return {"latent-transfer": __version__, "python": python, **packages, "device": device}
+@contextmanager
+def watching(module: str) -> Iterator[Watch]:
+    """Take down, inside the block, on which devices and in which precision nets run.
 
-
-def cell_file(folder: Path, label: str, seed: int, suffix: str = ".json") -> Path:
-    """Where a cell is kept."""
-    name = re.sub(r"[^\w+=,.-]+", "_", label)
-    return folder / f"{name},seed={seed}{suffix}"
-
-
-def write_cell(folder: Path, cell: Finished) -> None:
-    """Keep a finished cell."""
-    content = json.dumps(asdict(cell), indent=1, ensure_ascii=False) + "\n"
-    write_atomically(cell_file(folder, cell.row, cell.seed), content.encode())
-
-
-def read_cells(
-    folder: Path, table: PaperTable, settings: Mapping[str, Any]
-) -> dict[tuple[str, int], Finished]:
-    """All cells kept in a folder, by row and seed.
+    The hardware that could be used says nothing of what was used; outputs of layers do.
 
     Args:
-        folder: Of the cells; may be missing.
-        table: The table that they must belong to.
-        settings: All settings of the sweep.
+        module: Defines the table.
 
-    Raises:
-        CheckpointError: If one is damaged, or of another row, or was computed with other settings.
+    Example:
+        >>> import torch
+        >>> from latent_transfer.papers.cells import watching
+        >>> with watching("latent_transfer.papers.tables.nade") as watch:
+        ...     _ = torch.nn.Linear(2, 1)(torch.zeros(3, 2))
+        >>> watch.devices, watch.trained_in
+        ({device(type='cpu')}, {torch.float32})
     """
-    rows = {row.label: used_settings(row, settings) for row in table.rows}
-    cells = {}
-    for path in sorted(folder.glob("*.json")):
+    watch = Watch(module)
+    handle = register_module_forward_hook(watch.look)
+    try:
+        yield watch
+    finally:
+        handle.remove()
+
+
+def _described(device: torch.device) -> str:
+    name = f" ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else ""
+    return f"{device.type}{name}"
+
+
+@lru_cache
+def commit() -> str:
+    """Return the commit that the package was run from, or ``"unknown"`` outside a checkout.
+
+    ``-dirty`` at its end says that files had been changed since.
+
+    Example:
+        >>> from latent_transfer.papers.cells import commit
+        >>> len(commit()) > 0
+        True
+    """
+    # A package installed into a folder of some other checkout is not a part of that.
+    is_ours = ("ls-files", "--error-unmatch", "cells.py")
+    describe = ("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    for question in (is_ours, describe):
         try:
-            cell = Finished(**json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise CheckpointError(f"{path} is damaged ({error}); delete it.") from None
-        if cell.row not in rows:
-            raise CheckpointError(
-                f"{path} is of the row {cell.row}, which {table.name} does not have; delete it, "
-                "or name another folder with --out."
+            answer = subprocess.run(
+                ["git", *question],
+                cwd=Path(__file__).parent,
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=10,
             )
-        _check_settings(path, cell.settings, rows[cell.row])
-        cells[cell.row, cell.seed] = cell
-    return cells
-
-
-def _check_settings(path: Path, saved: Mapping[str, Any], present: Mapping[str, Any]) -> None:
-    for name in saved.keys() | present.keys():
-        there, here = saved.get(name), present.get(name)
-        if there != here:
-            raise CheckpointError(
-                f"{path} was computed with other settings: {name} is {there} there and {here} "
-                "here; delete it and those like it, or name another folder with --out."
-            )
+        except (OSError, subprocess.SubprocessError):
+            return "unknown"
+    return answer.stdout.strip()

@@ -1,19 +1,22 @@
-"""Where cells are computed: processes of this machine, or a Dask cluster, both through joblib."""
+"""Where cells are computed: processes of this machine, or a Dask cluster, through one loop."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
-from joblib import Parallel, cpu_count, delayed, parallel_config
-
-from latent_transfer.papers.cells import Failed, Finished, Job, run_cell
+from latent_transfer.papers.cells import Cell, Failed, Measured, in_one_line, run_cell
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -24,45 +27,52 @@ TRIES = 3
 #: Seconds to wait for the scheduler, and for its first worker.
 PATIENCE = 20
 
-Results = Generator[Finished | Failed, None, None]
-Run = Callable[[Sequence[Job]], Results]
+#: What keeps the numerical libraries of a worker to one thread.
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+Open = Callable[[], AbstractContextManager[Executor]]
+Results = Generator[Measured | Failed, None, None]
+Run = Callable[[Sequence[Cell]], Results]
+
+
+def cores() -> int:
+    """Return how many cores this process may use.
+
+    Example:
+        >>> from latent_transfer.papers.workers import cores
+        >>> cores() >= 1
+        True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
 def local(workers: int | None) -> Iterator[Run]:
     """Give a function that computes cells in processes of this machine, each as soon as it can.
 
-    A process that is killed takes the others with it; what they had not finished starts again.
+    A process that is killed takes the others with it; what they had not finished starts again. A
+    single worker is this process.
 
     Args:
-        workers: Processes; none: one a core.
+        workers: Processes; none: one per core.
+
+    Example:
+        >>> from latent_transfer.papers.workers import local
+        >>> with local(workers=1) as run:
+        ...     print(list(run([])))
+        []
     """
 
-    def run(jobs: Sequence[Job]) -> Results:
-        left = {(job.label, job.seed): job._replace(owner=os.getpid()) for job in jobs}
-        tries = 0
-        while left and tries < TRIES:
-            before = len(left)
-            try:
-                for result in _processes(list(left.values()), workers or cpu_count()):
-                    del left[result.row, result.seed]
-                    yield result
-            except BrokenProcessPool:
-                tries = tries + 1 if len(left) == before else 1
-        reason = f"workers died {TRIES} times in a row, perhaps for want of memory"
-        for job in left.values():
-            yield Failed(job.label, job.seed, reason)
+    def run(cells: Sequence[Cell]) -> Results:
+        number = min(workers or cores(), len(cells))
+        if number > 1:
+            yield from _results(partial(_processes, number), cells)
+        else:
+            yield from map(run_cell, cells)
 
     yield run
-
-
-def _processes(jobs: Sequence[Job], workers: int) -> Results:
-    number = min(workers, len(jobs))
-    with (
-        parallel_config(backend="loky", n_jobs=number, inner_max_num_threads=1),
-        closing(_parallel(jobs)) as results,
-    ):
-        yield from results
 
 
 @contextmanager
@@ -73,7 +83,7 @@ def cluster(address: str) -> Iterator[Run]:
     counts as failed.
 
     Args:
-        address: Of the scheduler.
+        address: Of the scheduler, such as ``tcp://HOST:8786``.
 
     Raises:
         ConnectionError: If no scheduler or worker answers, or the scheduler goes away.
@@ -81,20 +91,95 @@ def cluster(address: str) -> Iterator[Run]:
     """
     with _connected(address) as client:
 
-        def run(jobs: Sequence[Job]) -> Results:
-            with (
-                parallel_config(backend=_backend(client, address)),
-                closing(_parallel(jobs)) as results,
-            ):
-                yield from results
+        def run(cells: Sequence[Cell]) -> Results:
+            try:
+                yield from _results(partial(_executor, client), cells)
+            except CancelledError:
+                raise ConnectionError(
+                    f"--scheduler {address}: the connection was lost; run the same command again "
+                    "to resume."
+                ) from None
 
         yield run
 
 
-def _parallel(jobs: Sequence[Job]) -> Any:
-    # All at once: the tasks are small, and workers that join a cluster later find some.
-    parallel = Parallel(return_as="generator_unordered", batch_size=1, pre_dispatch="all")
-    return parallel(delayed(run_cell)(job) for job in jobs)
+def _results(opened: Open, cells: Sequence[Cell]) -> Results:
+    """Send all cells to an executor and give each result as it comes; again if its workers die."""
+    left, tries = list(cells), 0
+    while left and tries < TRIES:
+        before = len(left)
+        with opened() as executor:
+            sent = _sent(executor, left)
+            for future in as_completed(sent):
+                cell = sent[future]
+                with suppress(BrokenProcessPool):  # left to the next try
+                    result = _result(future, cell)
+                    left.remove(cell)
+                    yield result
+        tries = tries + 1 if len(left) == before else 1
+    reason = f"workers died {TRIES} times in a row, probably out of memory"
+    yield from (Failed(cell.row, cell.seed, reason) for cell in left)
+
+
+def _sent(executor: Executor, cells: Sequence[Cell]) -> dict[Future[Measured | Failed], Cell]:
+    # All at once: cells are small, and workers that join a cluster later find some.
+    sent = {}
+    with suppress(BrokenProcessPool):
+        for cell in cells:
+            sent[executor.submit(run_cell, cell)] = cell
+    return sent
+
+
+def _result(future: Future[Measured | Failed], cell: Cell) -> Measured | Failed:
+    """What came of a cell; errors of a cell itself are results already."""
+    try:
+        return future.result()
+    except (BrokenProcessPool, CancelledError):
+        raise
+    except Exception as error:
+        reason = in_one_line(error)
+        if type(error).__name__ == "KilledWorker":  # Dask's, which need not be installed
+            reason = "every worker that tried it died, probably out of memory"
+        return Failed(cell.row, cell.seed, reason)
+
+
+@contextmanager
+def _processes(number: int) -> Iterator[Executor]:
+    """Processes of one thread each, which end with the block, whatever they have in hand."""
+    spawn = get_context("spawn")  # a fork of a process with threads may hang
+    ours, theirs = spawn.Pipe()
+    pool = ProcessPoolExecutor(number, spawn, initializer=_belong_to, initargs=(theirs,))
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    try:
+        yield pool
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+        ours.close()
+        pool.shutdown(cancel_futures=True)
+        theirs.close()
+
+
+def _belong_to(owner: Connection) -> None:
+    """Leave Ctrl-C to the owner, and end when it ends or lets go: nobody would take the result."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        with suppress(EOFError, OSError):
+            owner.recv()  # nothing is ever sent
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def _executor(client: Client) -> Iterator[Executor]:
+    executor = client.get_executor(pure=False)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=False)  # takes back what is not finished
 
 
 @contextmanager
@@ -108,9 +193,13 @@ def _connected(address: str) -> Iterator[Client]:
     # It logs a traceback when the connection is lost, which is then an error of ours in one line.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
+        asyncio.run(_knock(address))
         client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, asyncio.TimeoutError):
-        raise ConnectionError(f"--scheduler {address}: no scheduler answers there.") from None
+        raise ConnectionError(
+            f"--scheduler {address}: no scheduler answers there; an address looks like "
+            "tcp://HOST:8786."
+        ) from None
     with client:
         try:
             client.wait_for_workers(1, timeout=PATIENCE)
@@ -127,38 +216,8 @@ def _connected(address: str) -> Iterator[Client]:
         yield client
 
 
-def _backend(client: Client, address: str) -> Any:
-    """Joblib's backend, mended: it does not tell of tasks that Dask gave up, and waits for ever."""
-    from distributed import KilledWorker
-    from joblib._dask import DaskDistributedBackend
+async def _knock(address: str) -> None:
+    """Connect once before there is a client: one that never connected hangs when it is closed."""
+    from distributed.comm.core import connect
 
-    class Backend(DaskDistributedBackend):  # type: ignore[misc]
-        def effective_n_jobs(self, n_jobs: Any) -> int:
-            # For 1, joblib would compute the cells here and leave the one worker idle.
-            return max(2, super().effective_n_jobs(n_jobs))
-
-        def submit(self, func: Any, callback: Any = None) -> Any:
-            future = super().submit(func, callback)
-            ((_, (job,), _),) = func.items
-
-            def tell(done: Future[Any]) -> None:
-                if error := done.exception():
-                    callback((job, error))
-
-            future.add_done_callback(tell)
-            return future
-
-        def retrieve_result_callback(self, out: Any) -> Any:
-            if isinstance(out, CancelledError):
-                raise ConnectionError(
-                    f"--scheduler {address}: the connection was lost; the same command goes on."
-                )
-            if not isinstance(out, tuple):
-                return super().retrieve_result_callback(out)
-            job, error = out
-            reason = f"{type(error).__name__}: {error}".splitlines()[0]
-            if isinstance(error, KilledWorker):
-                reason = "every worker that tried it died, perhaps for want of memory"
-            return [Failed(job.label, job.seed, reason)]
-
-    return Backend(client=client)
+    await (await connect(address, timeout=PATIENCE)).close()

@@ -19,7 +19,7 @@ from latent_transfer.errors import DataError
 
 Value = str | int | float
 
-#: What a row has beside its condition.
+#: What a row of a file has besides its condition; no condition may be called so.
 FIELDS = ("method", "metric", "values", "mean", "std", "paper")
 
 #: Last words of a metric's name that are units, and how they are written.
@@ -62,7 +62,7 @@ class RecordedRow:
     @property
     def label(self) -> str:
         """Method and condition in one line."""
-        return _label(self.method, self.condition)
+        return row_label(self.method, self.condition)
 
     @property
     def quantity(self) -> str:
@@ -167,7 +167,7 @@ class RecordedTable:
             if row.method == method and condition.items() <= row.condition.items()
         ]
         if len(found) != 1:
-            wanted = _label(method, condition)
+            wanted = row_label(method, condition)
             among = "; ".join(row.label for row in self.rows)
             raise ValueError(
                 f"{self.name} has {len(found)} rows {wanted!r}, not 1; its rows are {among}."
@@ -194,7 +194,7 @@ class RecordedTable:
         lines: dict[str, dict[Value, str]] = {}
         for row in self.rows:
             rest = {key: value for key, value in row.condition.items() if key != condition}
-            name = _label(row.method, rest)
+            name = row_label(row.method, rest)
             at = [row.condition[condition]] if condition in row.condition else columns
             lines.setdefault(name, {}).update(dict.fromkeys(at, row.ours))
             lines.setdefault(f"{name} (paper)", {}).update(dict.fromkeys(at, row.theirs))
@@ -336,8 +336,25 @@ def _row(content: dict[str, Any]) -> RecordedRow:
     return RecordedRow(condition=condition, **fields)
 
 
-def _label(method: str, condition: Mapping[str, Value]) -> str:
-    return ", ".join([method, *(f"{key} {value}" for key, value in condition.items())])
+def row_label(
+    method: str, condition: Mapping[str, Value], *, equals: str = " ", between: str = ", "
+) -> str:
+    """Return method and condition in one line.
+
+    Args:
+        method: Comes first.
+        condition: Its names and values follow.
+        equals: Stands between a name and its value.
+        between: Separates the parts; the command line has ``=`` and a comma without a space.
+
+    Example:
+        >>> from latent_transfer.records.reader import row_label
+        >>> row_label("M2", {"labels": 100})
+        'M2, labels 100'
+        >>> row_label("M2", {"labels": 100}, equals="=", between=",")
+        'M2,labels=100'
+    """
+    return between.join([method, *(f"{key}{equals}{value}" for key, value in condition.items())])
 
 
 def _spread(mean: float, std: float | None) -> str:

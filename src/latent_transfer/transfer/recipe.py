@@ -17,7 +17,7 @@ from latent_transfer.data import ImageSet
 from latent_transfer.evaluation import balanced_error
 from latent_transfer.inference import evaluating
 from latent_transfer.models import Autoencoder, Classifier, conv_autoencoder
-from latent_transfer.nets import ConvDecoder, ConvEncoder, Shape, he_initialise
+from latent_transfer.nets import ConvDecoder, ConvEncoder, Shape, device_of, he_initialise
 from latent_transfer.nets.shapes import spell
 from latent_transfer.objectives import classification_loss, reconstruction_loss
 from latent_transfer.training import cosine_schedule, fit
@@ -231,7 +231,7 @@ class Recipe:
         return encoder, features.shape[1]
 
     def _try(self, encoder: nn.Module) -> torch.Tensor:
-        images = torch.zeros(TRIAL, *self.shape)
+        images = torch.zeros(TRIAL, *self.shape, device=device_of(encoder))
         with evaluating(encoder), torch.no_grad():  # draws nothing, moves no statistics
             try:
                 return encoder(images)

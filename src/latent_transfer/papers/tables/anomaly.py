@@ -6,12 +6,10 @@ A model is trained on nine digits; the tenth is the anomaly. All test images are
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from latent_transfer import data
 from latent_transfer.data import ImageSet
@@ -23,7 +21,8 @@ from latent_transfer.evaluation import (
 )
 from latent_transfer.models import VAE, mlp_vae
 from latent_transfer.objectives import negative_elbo
-from latent_transfer.papers.table import PaperTable, Place, Published, Row, Settings, checksum
+from latent_transfer.papers.table import PaperTable, Place, Published, Row, Settings
+from latent_transfer.papers.tables._pixels import Points, flat_pixels
 from latent_transfer.training import cosine_schedule, fit
 
 #: AUROC of minus the ELBO for the anomalous digits 0 to 9, by size of the latent space.
@@ -42,6 +41,13 @@ class Split(NamedTuple):
         normal: Test images of the normal classes, binary.
         anomalous: Test images of the class left out, binary.
         seed: Decides everything that is random.
+
+    Example:
+        >>> from latent_transfer import data
+        >>> from latent_transfer.papers.tables.anomaly import Split
+        >>> digits = data.load("digits")
+        >>> Split(digits.train, digits.test.only([0]), digits.test.only([1]), seed=3).seed
+        3
     """
 
     train: ImageSet
@@ -50,11 +56,26 @@ class Split(NamedTuple):
     seed: int
 
 
-Detector = Callable[[Split, Row, Settings, Path], float]
+Detector = Callable[[Split, Row, Settings, Place], float]
 
 
 def leave_one_out(train: ImageSet, test: ImageSet, anomaly: int, seed: int) -> Split:
-    """Training images of all classes but one, test images of all; those are binarised."""
+    """Return training images of all classes but one, and test images of all, binarised.
+
+    Args:
+        train: Grey images.
+        test: Grey images.
+        anomaly: The class to leave out.
+        seed: Decides the test pixels.
+
+    Example:
+        >>> from latent_transfer import data
+        >>> from latent_transfer.papers.tables.anomaly import leave_one_out
+        >>> digits = data.load("digits")
+        >>> split = leave_one_out(digits.train, digits.test, 7, seed=0)
+        >>> split.anomalous.labels.unique().tolist(), split.anomalous.images.unique().tolist()
+        ([7], [0, 255])
+    """
     binary = test.binarized(torch.Generator().manual_seed(seed))
     return Split(
         train.subset(train.labels != anomaly).unlabelled(),
@@ -65,28 +86,35 @@ def leave_one_out(train: ImageSet, test: ImageSet, anomaly: int, seed: int) -> S
 
 
 def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
-    """AUROC of one method for one anomalous digit; larger scores are to mean anomalous."""
+    """Return the AUROC of one method for one anomalous digit; larger scores mean anomalous.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from latent_transfer.papers.table import Place
+        >>> from latent_transfer.papers.tables.anomaly import TABLE, measure
+        >>> row = TABLE.row("PCA: reconstruction error,anomaly=0,latents=2")
+        >>> 0.5 < measure(row, 0, TABLE.chosen(quick=True), Place(Path(), Path())) <= 1
+        True
+    """
     loaded = data.load(settings["data"], place.data_root)
     split = leave_one_out(loaded.train, loaded.test, int(row.condition["anomaly"]), seed)
-    return DETECTORS[row.method](split, row, settings, place.folder)
+    return DETECTORS[row.method](split, row, settings, place)
 
 
-def _vae(split: Split, row: Row, settings: Settings, folder: Path) -> VAE:
+def _vae(split: Split, row: Row, settings: Settings, place: Place) -> VAE:
     chosen, size = settings["vae"], int(row.condition["latents"])
     torch.manual_seed(split.seed)
-    model = mlp_vae(split.train.shape, chosen["hidden"], size)
+    model = mlp_vae(split.train.shape, chosen["hidden"], size).to(place.device)
     # Three rows share a VAE: the first of them trains it, the others read it.
-    name = (
-        f"vae-{checksum(settings):08x}-{size}-{row.condition['anomaly']}-{split.seed}.safetensors"
-    )
+    name = f"vae-{size}-{row.condition['anomaly']}-{split.seed}"
     fit(
         model,
-        split.train,
+        split.train.to(place.device),
         negative_elbo,
         schedule=cosine_schedule,
         binarize=True,
         seed=split.seed,
-        checkpoint=folder / name,
+        checkpoint=place.file(name, settings, __name__),
         progress=False,
         **chosen["training"],
     )
@@ -94,8 +122,8 @@ def _vae(split: Split, row: Row, settings: Settings, folder: Path) -> VAE:
 
 
 def _by_vae(kind: str, corrected: bool = False) -> Detector:
-    def detect(split: Split, row: Row, settings: Settings, folder: Path) -> float:
-        model = _vae(split, row, settings, folder)
+    def detect(split: Split, row: Row, settings: Settings, place: Place) -> float:
+        model = _vae(split, row, settings, place)
         scores = []
         for images in (split.anomalous, split.normal):
             score = anomaly_scores(
@@ -109,21 +137,21 @@ def _by_vae(kind: str, corrected: bool = False) -> Detector:
     return detect
 
 
-def _pca(split: Split, row: Row, settings: Settings, folder: Path) -> float:
+def _pca(split: Split, row: Row, settings: Settings, place: Place) -> float:
     from sklearn.decomposition import PCA
 
     model = PCA(int(row.condition["latents"]), random_state=split.seed)
     model.fit(_binary_pixels(split, len(split.train)))
 
     def errors(images: ImageSet) -> torch.Tensor:
-        pixels = _pixels(images)
+        pixels = flat_pixels(images)
         kept = model.inverse_transform(model.transform(pixels))
         return torch.from_numpy(np.square(pixels - kept).sum(1))
 
     return auroc(errors(split.anomalous), errors(split.normal))
 
 
-def _isolation_forest(split: Split, row: Row, settings: Settings, folder: Path) -> float:
+def _isolation_forest(split: Split, row: Row, settings: Settings, place: Place) -> float:
     from sklearn.ensemble import IsolationForest
 
     model = IsolationForest(
@@ -133,7 +161,7 @@ def _isolation_forest(split: Split, row: Row, settings: Settings, folder: Path) 
     return _auroc_of(model, split)
 
 
-def _one_class_svm(split: Split, row: Row, settings: Settings, folder: Path) -> float:
+def _one_class_svm(split: Split, row: Row, settings: Settings, place: Place) -> float:
     from sklearn.svm import OneClassSVM
 
     chosen = settings["one_class_svm"]
@@ -145,22 +173,17 @@ def _one_class_svm(split: Split, row: Row, settings: Settings, folder: Path) -> 
 def _auroc_of(model: Any, split: Split) -> float:
     # scikit-learn's scores are large for normal images.
     anomalous, normal = (
-        -torch.from_numpy(model.score_samples(_pixels(images)))
+        -torch.from_numpy(model.score_samples(flat_pixels(images)))
         for images in (split.anomalous, split.normal)
     )
     return auroc(anomalous, normal)
 
 
-def _binary_pixels(split: Split, count: int) -> NDArray[np.float32]:
+def _binary_pixels(split: Split, count: int) -> Points:
     """At most so many training images, binarised as the test images are: N×P."""
     generator = torch.Generator().manual_seed(split.seed)
     chosen = torch.randperm(len(split.train), generator=generator)[:count]
-    return _pixels(split.train.subset(chosen).binarized(generator))
-
-
-def _pixels(images: ImageSet) -> NDArray[np.float32]:
-    pixels: NDArray[np.float32] = images.pixels().flatten(1).numpy()
-    return pixels
+    return flat_pixels(split.train.subset(chosen).binarized(generator))
 
 
 DETECTORS: dict[str, Detector] = {
@@ -173,30 +196,6 @@ DETECTORS: dict[str, Detector] = {
 }
 
 
-def _rows() -> tuple[Row, ...]:
-    rows = []
-    for method in DETECTORS:
-        sizes: tuple[int | None, ...] = (2, 32) if method.startswith(("VAE", "PCA")) else (None,)
-        for size in sizes:
-            for digit in range(10):
-                rows.append(_row(method, digit, size))
-    return tuple(rows)
-
-
-def _row(method: str, digit: int, size: int | None) -> Row:
-    paper: Published | None = None
-    if size is not None and method == "VAE: minus ELBO":
-        paper = {"mean": PUBLISHED[size][digit], "std": None}
-    return Row(
-        method=method,
-        condition={"anomaly": digit} | ({} if size is None else {"latents": size}),
-        seeds=SEEDS,
-        paper=paper,
-        metric="auroc",
-        uses=("data", *USES.get(method, ("vae", "samples"))),
-    )
-
-
 #: Settings that the methods without a VAE depend on.
 USES: dict[str, tuple[str, ...]] = {
     "PCA: reconstruction error": (),
@@ -205,13 +204,36 @@ USES: dict[str, tuple[str, ...]] = {
 }
 
 
+def _sizes(method: str) -> tuple[int | None, ...]:
+    """Sizes of the latent space, for the methods that have one."""
+    return (2, 32) if method.startswith(("VAE", "PCA")) else (None,)
+
+
+def _published(method: str, digit: int, size: int | None) -> Published | None:
+    if size is None or method != "VAE: minus ELBO":
+        return None
+    return {"mean": PUBLISHED[size][digit], "std": None}
+
+
 TABLE = PaperTable(
     name="anomaly",
     source=(
         "Tonnaer (2023), Linearly Symmetry-Based Disentangled Representations and their "
         "Out-of-Distribution Behaviour, table 3.3 (rows of minus the ELBO; the others are ours)"
     ),
-    rows=_rows(),
+    rows=tuple(
+        Row(
+            method=method,
+            condition={"anomaly": digit} | ({} if size is None else {"latents": size}),
+            seeds=SEEDS,
+            paper=_published(method, digit, size),
+            metric="auroc",
+            uses=("data", *USES.get(method, ("vae", "samples"))),
+        )
+        for method in DETECTORS
+        for size in _sizes(method)
+        for digit in range(10)
+    ),
     settings={
         "data": "mnist",
         "samples": 5,

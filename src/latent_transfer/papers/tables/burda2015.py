@@ -21,25 +21,30 @@ from latent_transfer.training import cosine_schedule, fit
 
 
 def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
-    """Negative log-likelihood of the test images in nats per image, by importance sampling.
+    """Return −log p of the test images in nats per image, by importance sampling.
 
     Args:
-        row: Names the objective and, as ``k``, its draws of the latents an image.
+        row: Names the objective and, as ``k``, its draws of the latents per image.
         seed: Decides starting weights, order, noise and the training pixels.
         settings: Of the table.
         place: Where the data are, and the checkpoint of a cell in flight.
+
+    Example:
+        >>> from latent_transfer.papers.tables.burda2015 import TABLE, measure
+        >>> TABLE.measure is measure, TABLE.rows[0].label
+        (True, 'VAE,k=1')
     """
     loaded = data.load(settings["data"], place.data_root)
     samples = int(row.condition["k"])
-    model = _new_model(loaded.train, settings)
+    model = _new_model(loaded.train, settings).to(place.device)
     fit(
         model,
-        loaded.train.unlabelled(),
+        loaded.train.unlabelled().to(place.device),
         OBJECTIVES[row.method](samples),
         schedule=cosine_schedule,
         seed=seed,
         binarize=True,
-        checkpoint=place.folder / f"{row.label}-{seed}.safetensors",
+        checkpoint=place.file(f"{row.label}-{seed}", settings, __name__),
         progress=False,
         **settings["training"],
     )
@@ -54,27 +59,54 @@ def _new_model(train: ImageSet, settings: Settings) -> VAE:
     model = mlp_vae(train.shape, settings["hidden"], settings["latent_size"], activation=nn.Tanh)
     output = model.decoder.layers[-1]  # type: ignore[index]
     assert isinstance(output, nn.Linear)
-    # As the authors' code does: before anything is learnt, every pixel has its mean.
+    # As in the authors' code: before anything is learnt, every pixel has its mean.
     mean = train.pixels().mean(0).flatten().clamp(1e-3, 1 - 1e-3)
     output.bias.data = mean.logit()
     return model
 
 
-def mean_log_weight(samples: int) -> Callable[[nn.Module, Batch], Terms]:
-    """The VAE's loss with ``samples`` draws an image: the mean of −log w, as the paper has it."""
+Loss = Callable[[VAE, Batch], Terms]
 
-    def loss(model: nn.Module, batch: Batch) -> Terms:
-        assert isinstance(model, VAE)
+
+def mean_log_weight(samples: int) -> Loss:
+    """Return the VAE's loss with several draws per image: the mean of −log w, as in the paper.
+
+    Args:
+        samples: Draws per image.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.data import Batch
+        >>> from latent_transfer.models import mlp_vae
+        >>> from latent_transfer.papers.tables.burda2015 import mean_log_weight
+        >>> vae, batch = mlp_vae((1, 4, 4), (8,), 3), Batch(torch.zeros(5, 1, 4, 4))
+        >>> mean_log_weight(2)(vae, batch)["loss"].shape
+        torch.Size([])
+    """
+
+    def loss(model: VAE, batch: Batch) -> Terms:
         return {"loss": -log_importance_weights(model, batch.images, samples).mean()}
 
     return loss
 
 
-def log_mean_weight(samples: int) -> Callable[[nn.Module, Batch], Terms]:
-    """The IWAE's loss: −log of the mean of ``samples`` weights an image."""
+def log_mean_weight(samples: int) -> Loss:
+    """Return the IWAE's loss: −log of the mean of several weights per image.
 
-    def loss(model: nn.Module, batch: Batch) -> Terms:
-        assert isinstance(model, VAE)
+    Args:
+        samples: Weights per image.
+
+    Example:
+        >>> import torch
+        >>> from latent_transfer.data import Batch
+        >>> from latent_transfer.models import mlp_vae
+        >>> from latent_transfer.papers.tables.burda2015 import log_mean_weight
+        >>> vae, batch = mlp_vae((1, 4, 4), (8,), 3), Batch(torch.zeros(5, 1, 4, 4))
+        >>> log_mean_weight(2)(vae, batch)["loss"].shape
+        torch.Size([])
+    """
+
+    def loss(model: VAE, batch: Batch) -> Terms:
         return negative_importance_weighted_bound(model, batch, samples=samples)
 
     return loss
@@ -82,7 +114,7 @@ def log_mean_weight(samples: int) -> Callable[[nn.Module, Batch], Terms]:
 
 OBJECTIVES = {"VAE": mean_log_weight, "IWAE": log_mean_weight}
 
-#: Objective, draws of the latents, and the paper's figure.
+#: Objective, draws of the latents, and the paper's number.
 PAPER = (
     ("VAE", 1, 86.76),
     ("VAE", 5, 86.47),

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -28,7 +28,7 @@ SOURCE_CLASSES, TARGET_CLASSES = range(5), range(5, 10)
 
 
 def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
-    """Kernel distance of samples from test images of the target, in the features of a classifier.
+    """Return the kernel distance of samples from the target's test images, in a classifier's eyes.
 
     Args:
         row: Names the method, the ``source``, as ``images`` how many target images there are, and
@@ -37,27 +37,38 @@ def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
             every seed.
         settings: Of the table.
         place: Where the data, the sources' generators and the feature space are.
+
+    Example:
+        >>> from latent_transfer.papers.tables.generative_transfer import TABLE, measure
+        >>> TABLE.measure is measure, TABLE.rows[0].label
+        (True, 'GAN,source=none,images=10,steps=300')
     """
-    images = _Images(settings, place)
-    few = images.few(row.condition["images"], seed)
+    domains = _Domains(settings, place)
+    few = domains.few(row.condition["images"], seed)
     source = str(row.condition["source"])
     steps = round(settings["length"] * int(row.condition["steps"]))
-    with seeded(seed):
-        model = METHODS[row.method](images, few, source, steps, seed)
-    return images.distance(model, seed)
+    with seeded(seed, place.device):
+        model = METHODS[row.method](domains, few, source, steps, seed)
+    return domains.distance(model, seed)
 
 
 def prepare(rows: Sequence[Row], settings: Settings, place: Place) -> None:
-    """Train the feature space, and a generator of each kind on each source that rows move from."""
-    images = _Images(settings, place)
-    images.space()
+    """Train the feature space, and a generator of each kind on each source that rows move from.
+
+    Example:
+        >>> from latent_transfer.papers.tables.generative_transfer import TABLE, prepare
+        >>> TABLE.prepare is prepare, TABLE.chosen(quick=True)["space"]["steps"]
+        (True, 60)
+    """
+    domains = _Domains(settings, place)
+    domains.space()
     for row in rows:
         if (source := str(row.condition["source"])) != "none":
-            (images.gan if row.method.startswith("GAN") else images.vae)(source)
+            domains.taught_on("GAN" if row.method.startswith("GAN") else "VAE", source)
 
 
-class _Images:
-    """What the methods are given: target images, sources, and the way to their generators."""
+class _Domains:
+    """Images of the target and of the sources, the generators taught on them, and a distance."""
 
     def __init__(self, settings: Settings, place: Place) -> None:
         self.settings, self._place = settings, place
@@ -74,63 +85,53 @@ class _Images:
         return target.subset(order if count == "all" else order[: int(count)]).unlabelled()
 
     def space(self) -> FeatureSpace:
+        """The features of a classifier of all ten classes, on the place's device."""
         return train_feature_space(
             "a classifier of ten digits",
-            self._train,
-            checkpoint=self._place.folder / "features.safetensors",
+            self._train.to(self._place.device),
+            checkpoint=self._file("features", "space"),
             **self.settings["space"],
         )
 
     def distance(self, model: GAN | VAE, seed: int) -> float:
+        """Kernel distance of samples from test images of the target."""
         space, count = self.space(), self.settings["samples"]
         with torch.no_grad():
             samples = model.generate(count, torch.Generator().manual_seed(seed))
-        return kernel_distance(space(self._test.subset(slice(0, count))), space(samples))
+        test = self._test.subset(slice(0, count)).to(self._place.device)
+        return kernel_distance(space(test), space(samples))
 
-    def gan(self, source: str) -> GAN:
-        with seeded(0):
-            model = self.new_gan()
-        steps = self.settings["GAN"]["source_steps"]
-        return self.teach_gan(model, self._source(source), steps, 0, f"gan-{source}")
+    def new(self, kind: str) -> GAN | VAE:
+        """A generator that has learnt nothing yet, on the place's device."""
+        make = _normalised_gan if kind == "GAN" else mlp_vae
+        return make(self._train.shape, **self.settings[kind]["net"]).to(self._place.device)
 
-    def new_gan(self) -> GAN:
-        return _normalised_gan(self._train.shape, **self.settings["GAN"]["net"])
+    def taught_on(self, kind: str, source: str) -> GAN | VAE:
+        """A generator taught on a source, which is read if it has been taught before."""
+        with seeded(0, self._place.device):
+            model = self.new(kind)
+        data_of_source = ["unrelated"] if source == "photographs" else []
+        file = self._file(f"{kind}-{source}", kind, *data_of_source)
+        steps = self.settings[kind]["source_steps"]
+        return self.teach(model, self._source(source), steps, 0, file)
 
-    def teach_gan(
-        self, model: GAN, images: ImageSet, steps: int, seed: int, kept: str | None = None
-    ) -> GAN:
-        chosen = self.settings["GAN"]["training"]
-        seen = _repeated(images, steps * chosen["batch_size"])
-        fit_gan(model, seen, **self._options(seed, kept), **chosen)
+    def teach(
+        self, model: GAN | VAE, images: ImageSet, steps: int, seed: int, file: Path | None = None
+    ) -> GAN | VAE:
+        """Train a generator for so many steps; kept in the file, if there is one."""
+        kind = "GAN" if isinstance(model, GAN) else "VAE"
+        chosen = self.settings[kind]["training"]
+        seen = _repeated(images, steps * chosen["batch_size"]).to(self._place.device)
+        options: dict[str, Any] = {"epochs": 1, "seed": seed, "progress": False, **chosen}
+        if isinstance(model, GAN):
+            fit_gan(model, seen, checkpoint=file, **options)
+        else:
+            fit(model, seen, negative_elbo, checkpoint=file, **options)
         return model
 
-    def vae(self, source: str) -> VAE:
-        with seeded(0):
-            model = self.new_vae()
-        steps = self.settings["VAE"]["source_steps"]
-        return self.teach_vae(model, self._source(source), steps, 0, f"vae-{source}")
-
-    def new_vae(self) -> VAE:
-        return mlp_vae(self._train.shape, **self.settings["VAE"]["net"])
-
-    def teach_vae(
-        self, model: VAE, images: ImageSet, steps: int, seed: int, kept: str | None = None
-    ) -> VAE:
-        chosen = self.settings["VAE"]["training"]
-        seen = _repeated(images, steps * chosen["batch_size"])
-        fit(
-            model,
-            seen,
-            negative_elbo,
-            **self._options(seed, kept),
-            **chosen,
-        )
-        return model
-
-    def _options(self, seed: int, kept: str | None) -> dict[str, Any]:
-        # A finished source is read, not trained again.
-        checkpoint = self._place.folder / f"{kept}.safetensors" if kept else None
-        return {"epochs": 1, "seed": seed, "progress": False, "checkpoint": checkpoint}
+    def _file(self, name: str, *settings: str) -> Path:
+        used = {key: self.settings[key] for key in (*_DATA, *settings)}
+        return self._place.file(name, used, __name__)
 
     def _source(self, source: str) -> ImageSet:
         if source == "other classes":
@@ -173,50 +174,48 @@ def _normalised_gan(shape: Shape, hidden: int, latent_size: int, averaging: floa
     return GAN(generator, discriminator, latent_size, averaging=averaging)
 
 
-def _gan(
-    images: _Images,
-    few: ImageSet,
-    source: str,
-    steps: int,
-    seed: int,
-    hold: Callable[[GAN], object] | None = None,
-) -> GAN:
-    model = images.new_gan()
-    if source != "none":
-        initialise_from(images.gan(source), model, ["generator", "average", "discriminator"])
-    if hold is not None:
-        hold(model)
-    return images.teach_gan(model, few, steps, seed)
+Hold = Callable[[nn.Module, Settings], object]
 
 
-def _gan_with_frozen_layers(
-    images: _Images, few: ImageSet, source: str, steps: int, seed: int
-) -> GAN:
-    def hold(model: GAN) -> None:
-        count = images.settings["frozen_layers"]
-        freeze(model, *layers(model, "discriminator")[:count])
+class _Method(NamedTuple):
+    """How a generator is moved to the target.
 
-    return _gan(images, few, source, steps, seed, hold)
+    Attributes:
+        kind: Of the generator.
+        parts: What it takes over from the source's.
+        hold: What of it is held while it learns, given the model and the settings.
+    """
+
+    kind: str
+    parts: tuple[str, ...]
+    hold: Hold | None = None
+
+    def __call__(
+        self, domains: _Domains, few: ImageSet, source: str, steps: int, seed: int
+    ) -> GAN | VAE:
+        model = domains.new(self.kind)
+        if source != "none":
+            initialise_from(domains.taught_on(self.kind, source), model, self.parts)
+        if self.hold is not None:
+            self.hold(model, domains.settings)
+        return domains.teach(model, few, steps, seed)
 
 
-def _gan_scale_and_shift(images: _Images, few: ImageSet, source: str, steps: int, seed: int) -> GAN:
-    return _gan(
-        images, few, source, steps, seed, hold=lambda model: scale_and_shift(model, "generator")
-    )
+def _freeze_first(model: nn.Module, settings: Settings) -> None:
+    freeze(model, *layers(model, "discriminator")[: settings["frozen_layers"]])
 
 
-def _vae(images: _Images, few: ImageSet, source: str, steps: int, seed: int) -> VAE:
-    model = images.new_vae()
-    if source != "none":
-        initialise_from(images.vae(source), model, ["encoder", "decoder"])
-    return images.teach_vae(model, few, steps, seed)
+def _tune_scales(model: nn.Module, settings: Settings) -> None:
+    scale_and_shift(model, "generator")
 
 
-METHODS: dict[str, Callable[[_Images, ImageSet, str, int, int], GAN | VAE]] = {
-    "GAN": _gan,
-    "GAN with frozen layers": _gan_with_frozen_layers,
-    "GAN scale and shift": _gan_scale_and_shift,
-    "VAE": _vae,
+_GAN, _VAE = ("generator", "average", "discriminator"), ("encoder", "decoder")
+
+METHODS: dict[str, _Method] = {
+    "GAN": _Method("GAN", _GAN),
+    "GAN with frozen layers": _Method("GAN", _GAN, _freeze_first),
+    "GAN scale and shift": _Method("GAN", _GAN, _tune_scales),
+    "VAE": _Method("VAE", _VAE),
 }
 
 #: Where a generator starts; none: from scratch.
@@ -224,7 +223,8 @@ SOURCES = ("none", "other classes", "photographs")
 IMAGES = (10, 20, 50, 200, "all")
 STEPS = (300, 2_000)
 
-_COMMON = ("data", "size", "validation_images", "space", "samples", "length")
+_DATA = ("data", "size", "validation_images")
+_COMMON = (*_DATA, "space", "samples", "length")
 
 
 def _uses(method: str, source: str) -> tuple[str, ...]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 
 from latent_transfer import data
 from latent_transfer.data import Data, ImageSet
-from latent_transfer.evaluation import predict_logits
+from latent_transfer.inference import predict_logits
 from latent_transfer.models import Classifier, mlp_classifier
 from latent_transfer.objectives import classification_loss
-from latent_transfer.papers.table import PaperTable, Place, Published, Row, Settings, checksum
+from latent_transfer.papers.table import PaperTable, Place, Published, Row, Settings
 from latent_transfer.training import bias_for_share, cosine_schedule, distil, fit
 from latent_transfer.transfer import flips_and_crops
 
@@ -26,40 +27,52 @@ ONLY_THREES = "distilled without 3s: the 3s"
 
 
 def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
-    """Test errors of one classifier; their number, or a share in per cent.
+    """Return the test errors of one classifier: their number, or a share in per cent.
 
     Args:
         row: Names the method and what its condition says of the student.
         seed: Decides the teacher, the student and all else that is random.
         settings: Of the table.
         place: Where the data are, and the models that several rows share.
+
+    Example:
+        >>> from latent_transfer.papers.tables.hinton2015 import TABLE, measure
+        >>> TABLE.measure is measure, TABLE.rows[0].label
+        (True, 'teacher,units=1200')
     """
-    loaded = data.load(settings["data"], place.data_root)
+    lesson = _Lesson(data.load(settings["data"], place.data_root), seed, settings, place)
+    if row.method in ("teacher", "alone", "distilled"):
+        test = lesson.loaded.test
+        return _wrong(predict_logits(_trained(row, lesson), test), test)
+    return _with_classes_left_out(row, lesson)
+
+
+class _Lesson(NamedTuple):
+    """What teacher and student are given: images, a seed, the settings, and a place."""
+
+    loaded: Data
+    seed: int
+    settings: Settings
+    place: Place
+
+
+def _trained(row: Row, lesson: _Lesson) -> Classifier:
     if row.method == "teacher":
-        model = _teacher(loaded.train, seed, settings, place)
-        return _wrong(predict_logits(model, loaded.test), loaded.test)
+        return _teacher(lesson)
+    units = int(row.condition["units"])
     if row.method == "alone":
-        model = _alone(loaded.train, int(row.condition["units"]), seed, settings)
-        return _wrong(predict_logits(model, loaded.test), loaded.test)
-    if row.method == "distilled":
-        units, temperature = int(row.condition["units"]), float(row.condition["temperature"])
-        student = _distilled(loaded.train, None, units, temperature, seed, settings, place)
-        return _wrong(predict_logits(student, loaded.test), loaded.test)
-    return _with_classes_left_out(row, loaded, seed, settings, place)
+        return _alone(lesson, units)
+    return _distilled(lesson, units, float(row.condition["temperature"]))
 
 
-def _with_classes_left_out(
-    row: Row, loaded: Data, seed: int, settings: Settings, place: Place
-) -> float:
-    chosen = settings["left_out"]
+def _with_classes_left_out(row: Row, lesson: _Lesson) -> float:
+    chosen, (train, test) = lesson.settings["left_out"], (lesson.loaded.train, lesson.loaded.test)
     kept, off = LEFT_OUT[row.method.removesuffix(": the 3s")]
-    student = _distilled(
-        loaded.train, kept, chosen["units"], chosen["temperature"], seed, settings, place
-    )
-    logits, test = predict_logits(student, loaded.test), loaded.test
+    student = _distilled(lesson, chosen["units"], chosen["temperature"], kept)
+    logits = predict_logits(student, test)
     if row.condition["biases"] == "corrected":
         share = len(off) / len(test.classes)
-        logits[:, off] += bias_for_share(predict_logits(student, loaded.train), off, share)
+        logits[:, off] += bias_for_share(predict_logits(student, train), off, share)
     if row.method == ONLY_THREES:
         threes = test.labels == 3
         return 100 * (logits[threes].argmax(-1) == 3).double().mean().item()
@@ -71,75 +84,68 @@ def _wrong(logits: torch.Tensor, images: ImageSet) -> float:
     return float((logits.argmax(-1) != images.labels).sum())
 
 
-def _teacher(train: ImageSet, seed: int, settings: Settings, place: Place) -> Classifier:
-    chosen = settings["teacher"]
-    torch.manual_seed(seed)
-    model = mlp_classifier(train.shape, len(train.classes), **chosen["net"])
-    # All rows of a seed share a teacher: the first of them trains it, the others read it.
-    name = f"teacher-{checksum({'teacher': chosen}):08x}-{seed}.safetensors"
+def _teacher(lesson: _Lesson) -> Classifier:
+    """All rows of a seed share a teacher: the first of them trains it, the others read it."""
+    train, place, chosen = lesson.loaded.train, lesson.place, lesson.settings["teacher"]
+    torch.manual_seed(lesson.seed)
+    model = mlp_classifier(train.shape, len(train.classes), **chosen["net"]).to(place.device)
+    made_of = {name: lesson.settings[name] for name in ("data", "teacher")}
     fit(
         model,
-        train,
+        train.to(place.device),
         classification_loss,
         transform=flips_and_crops(train.shape[1], margin=2, groups=25, flips=False),
         schedule=cosine_schedule,
-        seed=seed,
-        checkpoint=place.folder / name,
+        seed=lesson.seed,
+        checkpoint=place.file(f"teacher-{lesson.seed}", made_of, __name__),
         progress=False,
         **chosen["training"],
     )
     return model
 
 
-def _student(train: ImageSet, units: int, seed: int) -> Classifier:
-    torch.manual_seed(1000 + seed)  # another start than the teacher's
-    return mlp_classifier(train.shape, len(train.classes), (units, units))
+def _student(lesson: _Lesson, units: int) -> Classifier:
+    torch.manual_seed(1000 + lesson.seed)  # another start than the teacher's
+    train = lesson.loaded.train
+    model = mlp_classifier(train.shape, len(train.classes), (units, units))
+    return model.to(lesson.place.device)
 
 
-def _alone(train: ImageSet, units: int, seed: int, settings: Settings) -> Classifier:
-    model = _student(train, units, seed)
+def _alone(lesson: _Lesson, units: int) -> Classifier:
+    model = _student(lesson, units)
     fit(
         model,
-        train,
+        lesson.loaded.train.to(lesson.place.device),
         classification_loss,
         schedule=cosine_schedule,
-        seed=seed,
+        seed=lesson.seed,
         progress=False,
-        **settings["alone"],
+        **lesson.settings["alone"],
     )
     return model
 
 
 def _distilled(
-    train: ImageSet,
-    kept: Sequence[int] | None,
-    units: int,
-    temperature: float,
-    seed: int,
-    settings: Settings,
-    place: Place,
+    lesson: _Lesson, units: int, temperature: float, kept: Sequence[int] | None = None
 ) -> Classifier:
-    teacher = _teacher(train, seed, settings, place)
-    transfer_set = train
+    """Rows that differ in what is counted, or in the biases, share a student."""
+    teacher, place = _teacher(lesson), lesson.place
+    transfer_set = lesson.loaded.train
     if kept is not None:
-        transfer_set = train.subset(torch.isin(train.labels, torch.tensor(kept)))
-    student, chosen = _student(train, units, seed), settings["distilled"]
-    # Rows that differ in what is counted, or in the biases, share a student.
+        transfer_set = transfer_set.subset(torch.isin(transfer_set.labels, torch.tensor(kept)))
+    student = _student(lesson, units)
     classes = "all" if kept is None else "".join(map(str, kept))
-    name = (
-        f"student-{checksum(dict(settings)):08x}-{units}-{temperature:g}-{classes}-{seed}"
-        ".safetensors"
-    )
+    name = f"student-{units}-{temperature:g}-{classes}-{lesson.seed}"
     distil(
         student,
         teacher,
-        transfer_set,
+        transfer_set.to(place.device),
         temperature=temperature,
         schedule=cosine_schedule,
-        seed=seed,
-        checkpoint=place.folder / name,
+        seed=lesson.seed,
+        checkpoint=place.file(name, lesson.settings, __name__),
         progress=False,
-        **chosen,
+        **lesson.settings["distilled"],
     )
     return student
 

@@ -11,28 +11,45 @@ from torch import nn
 from latent_transfer import data
 from latent_transfer._random import seeded
 from latent_transfer.data import Batch, ImageSet
-from latent_transfer.evaluation import active_units, classification_error, encode
+from latent_transfer.evaluation import active_units, classification_error
+from latent_transfer.inference import encode
 from latent_transfer.models import M1M2, M2, VAE, Classifier, mlp_m2, mlp_vae, stack_m2
 from latent_transfer.nets import MLPEncoder
 from latent_transfer.objectives import Terms, classification_loss, negative_elbo
 from latent_transfer.papers.table import PaperTable, Place, Published, Row, Settings
+from latent_transfer.papers.tables._pixels import flat_pixels
 from latent_transfer.training import cosine_schedule, fit, fit_semi_supervised, warm_up
 
 
 def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
-    """Test error in per cent of one method on one draw of labelled images.
+    """Return the test error in per cent of one method on one draw of labelled images.
 
     Args:
         row: Names the method and, as ``labels``, how many labelled images there are.
         seed: Decides the draw and all else that is random; M1 is the same for every seed.
         settings: Of the table.
         place: Where the data and the trained M1 are.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from latent_transfer.papers.table import Place
+        >>> from latent_transfer.papers.tables.kingma2014 import TABLE, measure
+        >>> row, settings = TABLE.row("SVM,labels=3000"), TABLE.chosen(quick=True)
+        >>> 0 < measure(row, 0, settings, Place(Path(), Path())) < 20
+        True
     """
     return METHODS[row.method](_Task(settings, int(row.condition["labels"]), seed, place))
 
 
 def prepare(rows: Sequence[Row], settings: Settings, place: Place) -> None:
-    """Train M1, which several rows share."""
+    """Train M1, which several rows share.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from latent_transfer.papers.table import Place
+        >>> from latent_transfer.papers.tables.kingma2014 import TABLE, prepare
+        >>> prepare(TABLE.select(["SVM"]), TABLE.settings, Place(Path(), Path()))  # they need none
+    """
     if any("M1" in (row.uses or ()) for row in rows):
         _m1(settings, _data(settings, place)[0], place)
 
@@ -41,14 +58,14 @@ class _Task:
     """What the methods are given: images, a draw of labels, and the way to M1."""
 
     def __init__(self, settings: Settings, labels: int, seed: int, place: Place) -> None:
-        self.settings, self.labels, self.seed, self._place = settings, labels, seed, place
+        self.settings, self.labels, self.seed, self.place = settings, labels, seed, place
         self._train, self.test = _data(settings, place)
         per_class = int(labels * settings["labels_used"]) // len(self._train.classes)
         self.few = self._train.few(per_class, torch.Generator().manual_seed(seed))
         self.unlabelled = self._train.unlabelled()
 
     def m1(self) -> VAE:
-        return _m1(self.settings, self._train, self._place)
+        return _m1(self.settings, self._train, self.place)
 
 
 def _data(settings: Settings, place: Place) -> tuple[ImageSet, ImageSet]:
@@ -64,16 +81,17 @@ def _m1(settings: Settings, train: ImageSet, place: Place) -> VAE:
     with seeded(0):
         model = mlp_vae(
             train.shape, chosen["hidden"], chosen["latent_size"], activation=nn.Softplus
-        )
+        ).to(place.device)
 
-    def loss(_: nn.Module, batch: Batch) -> Terms:
-        return negative_elbo(model, batch, beta=warm_up(batch.progress, chosen["warm_up"]))
+    def loss(vae: VAE, batch: Batch) -> Terms:
+        return negative_elbo(vae, batch, beta=warm_up(batch.progress, chosen["warm_up"]))
 
+    made_of = {name: settings[name] for name in ("data", "validation_images", "M1")}
     fit(
         model,
-        train.unlabelled(),
+        train.unlabelled().to(place.device),
         loss,
-        checkpoint=place.folder / "m1.safetensors",  # a finished run is read, not repeated
+        checkpoint=place.file("M1", made_of, __name__),  # a finished run is read, not repeated
         schedule=cosine_schedule,
         binarize=True,
         progress=False,
@@ -87,8 +105,8 @@ def _mlp(task: _Task) -> float:
     encoder = MLPEncoder(task.few.shape, [], chosen["hidden"])
     model = Classifier(nn.Sequential(encoder, nn.ReLU()), chosen["hidden"], len(task.few.classes))
     fit(
-        model,
-        task.few,
+        model.to(task.place.device),
+        task.few.to(task.place.device),
         classification_loss,
         epochs=max(1, chosen["steps"] * chosen["batch_size"] // len(task.few)),
         batch_size=chosen["batch_size"],
@@ -138,9 +156,9 @@ def _m1_m2(task: _Task) -> float:
 
 def _train(task: _Task, model: M2 | M1M2, **training: Any) -> None:
     fit_semi_supervised(
-        model,
-        task.few,
-        task.unlabelled,
+        model.to(task.place.device),
+        task.few.to(task.place.device),
+        task.unlabelled.to(task.place.device),
         binarize=True,  # M1 has learnt from binary pixels too; the draws are fresh noise besides
         seed=task.seed,
         progress=False,
@@ -158,8 +176,7 @@ def _start_small(model: nn.Module, std: float) -> None:
 
 
 def _svm(task: _Task) -> float:
-    few, test = (part.pixels().flatten(1).numpy() for part in (task.few, task.test))
-    return _svm_error(task, few, test)
+    return _svm_error(task, flat_pixels(task.few), flat_pixels(task.test))
 
 
 def _svm_on_m1(task: _Task) -> float:
@@ -200,7 +217,7 @@ METHODS: dict[str, Callable[[_Task], float]] = {
 
 LABELS = (100, 600, 1000, 3000)
 
-#: Means of the paper's Table 1, one for each of LABELS.
+#: Means of the paper's Table 1, one per number in LABELS.
 PAPER = {
     "MLP": (25.81, 11.44, 10.7, 6.04),
     "M1+label spreading": (11.82, 5.72, 4.24, 3.49),

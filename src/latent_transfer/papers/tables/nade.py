@@ -13,13 +13,18 @@ from latent_transfer.training import cosine_schedule, fit
 
 
 def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
-    """Exact negative log-likelihood of the test images in nats per image.
+    """Return the exact negative log-likelihood of the test images in nats per image.
 
     Args:
         row: Says, as ``binarisation``, how the training pixels become binary.
         seed: Decides starting weights, order and, if binarised dynamically, the training pixels.
         settings: Of the table.
         place: Where the data are, and the checkpoint of a cell in flight.
+
+    Example:
+        >>> from latent_transfer.papers.tables.nade import TABLE, measure
+        >>> TABLE.measure is measure, TABLE.rows[0].label
+        (True, 'NADE,binarisation=fixed')
     """
     dynamic = row.condition["binarisation"] == "dynamic"
     loaded = data.load(settings["data"], place.data_root)
@@ -29,15 +34,15 @@ def measure(row: Row, seed: int, settings: Settings, place: Place) -> float:
         train = train.binarized(torch.Generator().manual_seed(1))
     # One draw for all rows and seeds, so that they answer the same question.
     test = loaded.test.binarized(torch.Generator().manual_seed(2))
-    model = NADE(train.shape, settings["hidden"])
+    model = NADE(train.shape, settings["hidden"]).to(place.device)
     fit(
         model,
-        train.unlabelled(),
+        train.unlabelled().to(place.device),
         negative_log_density,
         schedule=cosine_schedule,
         seed=seed,
         binarize=dynamic,
-        checkpoint=place.folder / f"{row.label}-{seed}.safetensors",
+        checkpoint=place.file(f"{row.label}-{seed}", settings, __name__),
         progress=False,
         **settings["training"],
     )

@@ -1,4 +1,4 @@
-"""Data that needs no download: handwritten digits, printed digits, patches of two photographs."""
+"""Printed digits, drawn from the fonts that matplotlib ships."""
 
 from __future__ import annotations
 
@@ -10,13 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from latent_transfer.data.image_set import ImageSet
-from latent_transfer.data.splits import hold_out
-
-TEN_DIGITS = tuple(str(digit) for digit in range(10))
-
-#: Test images of each class in ``digits``.
-DIGITS_TEST_PER_CLASS = 36
+from latent_transfer.data.entry import TEN_DIGITS, Entry, Parts
+from latent_transfer.data.images import ImageSet
 
 #: Fonts (files that matplotlib ships) of the training glyphs and, disjoint, of the test glyphs.
 TRAIN_FONTS = (
@@ -50,62 +45,23 @@ GLYPH_SIZE, SUPERSAMPLING = 28, 2
 #: Glyphs that are drawn at once; more need more memory and are no faster.
 GLYPHS_AT_ONCE = 500
 
-#: Side and stride of a photograph's patches, and the columns from which test patches are cut.
-PATCH, STRIDE = 32, 8
-TEST_BANDS = ((160, 224), (416, 480))
-TRAIN_BANDS = ((0, 160), (224, 416), (480, 640))
 
-
-def load_digits(size: int = 28) -> tuple[ImageSet, ImageSet]:
-    """Loads scikit-learn's 1,797 handwritten digits with a fixed split, 36 test images a class.
+def read(root: Path, count: int = 6000) -> Parts:
+    """Render printed digits in many fonts, sizes, slants and weights, the same at every call.
 
     Args:
-        size: 8 for the original pixels, 28 for digits of 20×20 pixels in a frame like MNIST's.
-
-    Returns:
-        1,437 training and 360 test images, grey.
-
-    Raises:
-        ValueError: if ``size`` is neither 8 nor 28.
-    """
-    if size not in (8, 28):
-        raise ValueError(f"digits come with size 8 or 28, not {size}; use resize for other sizes.")
-    from sklearn import datasets
-
-    bunch = datasets.load_digits()
-    pixels = torch.tensor(bunch.images, dtype=torch.float32)[:, None] / 16  # N×1×8×8 in [0, 1]
-    labels = torch.tensor(bunch.target, dtype=torch.int64)
-    whole = ImageSet.from_pixels(pixels if size == 8 else _enlarge(pixels), labels, TEN_DIGITS)
-    train, test = hold_out(labels, [DIGITS_TEST_PER_CLASS] * 10)
-    return whole.subset(train), whole.subset(test)
-
-
-def _enlarge(pixels: Tensor) -> Tensor:
-    """Draws 8×8 digits as 20×20 ones in the middle of a 28×28 frame.
-
-    The margin is added before the interpolation, so that strokes at the edge of the 8×8 grid end
-    softly. Contrast and threshold are chosen by eye: strokes about as wide and as sharp as MNIST's.
-    """
-    framed = functional.pad(pixels, (2, 2, 2, 2))  # N×1×12×12
-    large = functional.interpolate(framed, (30, 30), mode="bicubic", align_corners=False)
-    return ((large[..., 1:-1, 1:-1] - 0.55) * 1.6 + 0.5).clamp(0, 1)  # N×1×28×28
-
-
-def load_glyphs(count: int = 6000) -> tuple[ImageSet, ImageSet]:
-    """Renders printed digits in many fonts, sizes, slants and weights, the same at every call.
-
-    Args:
-        count: number of training images.
+        root: Not needed: the fonts come with matplotlib.
+        count: Number of training images.
 
     Returns:
         ``count`` training images and 1,000 test images, grey 28×28, in fonts of their own.
 
     Raises:
-        ValueError: if ``count`` is not positive.
+        ValueError: If ``count`` is not positive.
     """
     if count < 1:
-        raise ValueError(f"glyphs need a count of at least 1, got {count}.")
-    return _draw_glyphs(TRAIN_FONTS, count, seed=1), _draw_glyphs(TEST_FONTS, 1000, seed=2)
+        raise ValueError(f"glyphs need a count of at least 1, not {count}.")
+    return Parts(_draw_glyphs(TRAIN_FONTS, count, seed=1), _draw_glyphs(TEST_FONTS, 1000, seed=2))
 
 
 def _draw_glyphs(fonts: tuple[str, ...], count: int, seed: int) -> ImageSet:
@@ -121,7 +77,7 @@ def _draw_glyphs(fonts: tuple[str, ...], count: int, seed: int) -> ImageSet:
 
 
 def _deform(masters: Tensor, generator: torch.Generator) -> Tensor:
-    """Draws weight, size, width, slant, angle and place of each glyph; B×3×56×56 to B×1×28×28."""
+    """Draw weight, size, width, slant, angle and place of each glyph; B×3×56×56 to B×1×28×28."""
     count = len(masters)
 
     def uniform(low: float, high: float) -> Tensor:
@@ -138,7 +94,7 @@ def _deform(masters: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _weigh(masters: Tensor, weight: Tensor) -> Tensor:
-    """Blends the regular shape with the bold one (weight up to 1) or the thin one (to −1)."""
+    """Blend the regular shape with the bold one (weight up to 1) or the thin one (to −1)."""
     regular, bold, thin = masters[:, :1], masters[:, 1:2], masters[:, 2:]
     weight = weight.view(-1, 1, 1, 1)
     return regular + torch.where(weight > 0, bold - regular, regular - thin) * weight
@@ -147,7 +103,7 @@ def _weigh(masters: Tensor, weight: Tensor) -> Tensor:
 def _inverse_affine(
     width: Tensor, height: Tensor, slant: Tensor, angle: Tensor, across: Tensor, down: Tensor
 ) -> Tensor:
-    """Returns B×2×3 matrices from output to input places, as ``affine_grid`` wants them."""
+    """Return B×2×3 matrices from output to input places, as ``affine_grid`` wants them."""
     cosine, sine = angle.cos(), angle.sin()
     rotation = torch.stack([cosine, -sine, sine, cosine], 1).view(-1, 2, 2)
     zero, one = torch.zeros_like(slant), torch.ones_like(slant)
@@ -160,7 +116,7 @@ def _inverse_affine(
 
 @functools.cache
 def _masters(fonts: tuple[str, ...]) -> Tensor:
-    """Draws each digit of each font regular, bolder and thinner; fonts×10×3×56×56 in [0, 1]."""
+    """Draw each digit of each font regular, bolder and thinner; fonts×10×3×56×56 in [0, 1]."""
     regular = torch.stack([_draw_digits(name) for name in fonts])  # fonts×10×56×56
     bold = functional.max_pool2d(regular, 3, stride=1, padding=1)  # dilated by a pixel
     thin = -functional.max_pool2d(-regular, 3, stride=1, padding=1)  # eroded by a pixel
@@ -168,7 +124,7 @@ def _masters(fonts: tuple[str, ...]) -> Tensor:
 
 
 def _draw_digits(name: str) -> Tensor:
-    """Draws the ten digits of a font that matplotlib ships, 40 of 56 pixels high."""
+    """Draw the ten digits of a font that matplotlib ships, 40 of 56 pixels high."""
     import numpy as np
     from matplotlib import get_data_path
     from PIL import Image, ImageDraw, ImageFont
@@ -187,33 +143,17 @@ def _draw_digits(name: str) -> Tensor:
     return torch.stack(shapes)  # 10×56×56
 
 
-def load_photos() -> tuple[ImageSet, ImageSet]:
-    """Cuts 32×32 patches from scikit-learn's two sample photographs.
-
-    Test patches come from two vertical bands of each photograph, training patches from the
-    columns between, so that no pixel is in both sets. Patches of one set overlap each other.
-
-    Returns:
-        5,500 training and 1,000 test images, RGB, with the classes china and flower.
-    """
-    from sklearn import datasets
-
-    photographs = datasets.load_sample_images()
-    pictures = {Path(name).stem: i for i, name in enumerate(photographs.filenames)}
-    classes = ("china", "flower")
-    pixels = [torch.tensor(photographs.images[pictures[name]]).permute(2, 0, 1) for name in classes]
-    return _cut(pixels, TRAIN_BANDS, classes), _cut(pixels, TEST_BANDS, classes)
-
-
-def _cut(
-    pictures: list[Tensor], bands: tuple[tuple[int, int], ...], classes: tuple[str, ...]
-) -> ImageSet:
-    """Cuts patches on a grid within bands of columns from pictures of 3×H×W."""
-    images, labels = [], []
-    for label, picture in enumerate(pictures):
-        for left, right in bands:
-            windows = picture[:, :, left:right].unfold(1, PATCH, STRIDE).unfold(2, PATCH, STRIDE)
-            patches = windows.permute(1, 2, 0, 3, 4).reshape(-1, 3, PATCH, PATCH)
-            images.append(patches)
-            labels.append(torch.full((len(patches),), label))
-    return ImageSet(torch.cat(images), torch.cat(labels), classes)
+ENTRIES = [
+    Entry(
+        name="glyphs",
+        title="printed digits in the fonts of matplotlib",
+        train=6000,
+        test=1000,
+        shape=(1, 28, 28),
+        classes=TEN_DIGITS,
+        licence="none needed (drawn from free fonts)",
+        citation="fonts shipped with matplotlib",
+        read=read,
+        options=("count",),
+    )
+]

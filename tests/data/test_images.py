@@ -27,28 +27,86 @@ class TestValidation:
         with pytest.raises(ValueError, match="from_pixels takes floating-point"):
             ImageSet(self.images.float(), self.labels, CLASSES)
 
-    @pytest.mark.parametrize("shape", [(4, 5, 5), (4, 2, 5, 5), (4, 4, 5, 5), (4, 1, 0, 5)])
-    def test_shape_must_be_grey_or_rgb(self, shape):
-        with pytest.raises(ValueError, match="one or three channels"):
+    @pytest.mark.parametrize("shape", [(4, 5, 5), (4, 25), (4, 0, 5, 5), (4, 1, 0, 5)])
+    def test_shape_must_be_that_of_images(self, shape):
+        with pytest.raises(ValueError, match=r"must be N×C×H×W, not of shape"):
             ImageSet(torch.zeros(shape, dtype=torch.uint8), self.labels, CLASSES)
 
     def test_empty_set_is_rejected(self):
         with pytest.raises(ValueError, match="at least one image"):
             ImageSet(self.images[:0], self.labels[:0], CLASSES)
 
-    @pytest.mark.parametrize(
-        "labels", [torch.tensor([0, 1, 2]), torch.tensor([0.0, 1, 2, 0]), torch.zeros(4, 1).long()]
-    )
-    def test_labels_must_be_one_integer_an_image(self, labels):
-        with pytest.raises(ValueError, match="labels must be int64, one for each of the 4"):
+    @pytest.mark.parametrize("labels", [torch.tensor([0, 1, 2]), torch.zeros(4, 1).long()])
+    def test_labels_must_be_one_per_image(self, labels):
+        with pytest.raises(ValueError, match="labels must be one for each of the 4 images"):
             ImageSet(self.images, labels, CLASSES)
+
+    @pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.bfloat16])
+    def test_float_labels_are_refused_and_never_cut(self, kind):
+        labels = torch.tensor([0.9, 1.7, 0, 1]).to(kind)
+        with pytest.raises(ValueError, match="labels must be class numbers of an integer type"):
+            ImageSet(self.images, labels, CLASSES)
+        with pytest.raises(ValueError, match="labels must be class numbers of an integer type"):
+            ImageSet.from_pixels(self.images.float(), labels, CLASSES)
+
+    @pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.bool])
+    def test_other_integers_become_int64(self, kind):
+        made = ImageSet(self.images, torch.tensor([0, 1, 1, 0]).to(kind), CLASSES)
+        assert made.labels.dtype == torch.int64
+        assert made.labels.tolist() == [0, 1, 1, 0]
+
+    def test_arrays_are_refused_with_the_remedy(self):
+        arrays = self.images.numpy(), self.labels.numpy()
+        for images, labels in [(arrays[0], self.labels), (self.images, arrays[1])]:
+            with pytest.raises(TypeError, match=r"a NumPy array; torch\.from_numpy makes one"):
+                ImageSet(images, labels, CLASSES)
+        with pytest.raises(TypeError, match=r"labels must be a tensor, not list; torch\.tensor"):
+            ImageSet(self.images, [0, 1, 2, 0], CLASSES)
+        with pytest.raises(TypeError, match=r"pixels must be a tensor, not a NumPy array"):
+            ImageSet.from_pixels(self.images.float().numpy(), self.labels, CLASSES)
 
     @pytest.mark.parametrize("wrong", [-1, 3])
     def test_labels_must_name_a_class(self, wrong):
         labels = self.labels.clone()
         labels[2] = wrong
-        with pytest.raises(ValueError, match=r"0 to 2 for 3 classes, but they run from"):
+        with pytest.raises(ValueError, match=r"0 to 2 for 3 classes, but they run|but one is -1"):
             ImageSet(self.images, labels, CLASSES)
+
+    @pytest.mark.parametrize(
+        ("classes", "answer"),
+        [
+            (("a", "b", "a"), "but a came twice"),
+            ("abc", "a list of names, not 'abc'"),
+            ((), "a list of names"),
+            ((0, 1, 2), "a list of names"),
+        ],
+    )
+    def test_each_class_needs_a_name_of_its_own(self, classes, answer):
+        with pytest.raises(ValueError, match=answer):
+            ImageSet(self.images, self.labels, classes)
+        with pytest.raises(ValueError, match=answer):
+            ImageSet.from_pixels(self.images.float(), self.labels, classes)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 13])
+class TestOtherNumbersOfChannels:
+    def test_everything_that_needs_no_colours_works(self, channels):
+        data = make_set(channels=channels)
+        assert data.shape == (channels, 6, 6)
+        assert next(data.batches(5)).images.shape == (5, channels, 6, 6)
+        assert data.resize(3).shape == (channels, 3, 3)
+        assert data.conform((channels, 3, 6)).shape == (channels, 3, 6)
+        assert set(data.binarized(seeded()).images.unique().tolist()) == {0, 255}
+
+    def test_colours_cannot_be_made_of_them(self, channels):
+        data = make_set(channels=channels)
+        for method in (data.grey, data.rgb):
+            with pytest.raises(ValueError, match=rf"colours \(3\), not {channels} channels"):
+                method()
+        with pytest.raises(ValueError, match=f"not {channels} channels"):
+            data.conform((1, 6, 6))
+        with pytest.raises(ValueError, match=f"1 or 3 channels, not 7 out of {channels}"):
+            data.conform((7, 6, 6))
 
 
 class TestFromPixels:
@@ -248,7 +306,7 @@ class TestPixels:
     def test_resize_in_chunks_joins_them_in_order(self, monkeypatch):
         data = make_set()
         whole = data.resize(4)
-        monkeypatch.setattr("latent_transfer.data.image_set.CHUNK", 7)
+        monkeypatch.setattr("latent_transfer.data.images.CHUNK", 7)
         assert torch.equal(data.resize(4).images, whole.images)
 
     def test_to_moves_both_tensors(self):
