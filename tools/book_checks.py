@@ -108,6 +108,8 @@ def checked_cells_have_output(book: Book) -> list[str]:
                 problems.append(f"{name}, cell {number}: is tagged {TAG} but has no output")
             if not is_checked(cell) and cell.outputs:
                 problems.append(f"{name}, cell {number}: has an output but is not tagged {TAG}")
+            if re.search(r"^\s*#+\s*NBVAL_", cell.source, re.MULTILINE):
+                problems.append(f"{name}, cell {number}: speaks to nbval in a comment; use a tag")
     return problems
 
 

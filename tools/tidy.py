@@ -26,7 +26,6 @@ from workspace import ROOT, kernel_environment, notebooks
 
 #: The tag by which nbval compares the stored output of a cell with a new one.
 TAG = "nbval-check-output"
-_OLD_MARK = "# NBVAL_CHECK_OUTPUT"
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -37,9 +36,7 @@ _VALID_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 def is_checked(cell: NotebookNode) -> bool:
     """Say whether nbval compares the stored output of this cell."""
-    if cell.cell_type != "code":
-        return False
-    return TAG in cell.metadata.get("tags", []) or cell.source.lstrip().startswith(_OLD_MARK)
+    return cell.cell_type == "code" and TAG in cell.metadata.get("tags", [])
 
 
 def normalise(notebook: NotebookNode) -> NotebookNode:

@@ -59,6 +59,7 @@ FAULTS = [
     ("checked_cells_have_output", drop_outputs, "no output"),
     ("checked_cells_have_output", add_output, "not tagged"),
     ("checked_cells_have_output", without_metadata('print("one")'), "not tagged"),
+    ("checked_cells_have_output", replace('print("one")', "# NBVAL_SKIP\n1"), "use a tag"),
     ("setup_cells_agree", replace("lt.setup()", "lt.setup(1)"), "not the setup cell"),
     ("setup_cells_agree", without_metadata("lt.setup()"), "not tagged"),
     ("colab_links_lead_here", replace("mini.ipynb", "other.ipynb"), "does not link"),
