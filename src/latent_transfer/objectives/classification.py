@@ -18,8 +18,9 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     Raises:
         ValueError: If a label has no logit.
     """
-    low, high = (int(end) for end in labels.aminmax()) if len(labels) else (0, 0)
-    if not 0 <= low <= high < logits.shape[-1]:
+    # One decision, on which all replicas of a vectorised training agree.
+    if ((labels < 0) | (labels >= logits.shape[-1])).any():
+        low, high = (int(end) for end in labels.aminmax())
         raise ValueError(
             f"Labels run from {low} to {high}, but there are logits "
             f"for {logits.shape[-1]} classes; give the head as many outputs as there are classes."

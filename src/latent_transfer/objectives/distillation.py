@@ -95,7 +95,7 @@ def distillation_divergence(
     logits = student_logits.to(teacher_logits.dtype)
     log_q = (logits / _positive(temperature)).log_softmax(-1)  # B×K
     log_p = (teacher_logits.detach() / temperature).log_softmax(-1)  # B×K
-    return temperature**2 * F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1)
+    return temperature**2 * (log_p.exp() * (log_p - log_q)).sum(-1)
 
 
 def logit_matching(student_logits: torch.Tensor, teacher_logits: torch.Tensor) -> torch.Tensor:
