@@ -24,6 +24,7 @@ from latent_transfer.training.loop import (
     Transform,
     fit,
 )
+from latent_transfer.training.many import fit_many
 from latent_transfer.training.schedules import cosine_schedule, warm_up
 from latent_transfer.training.semi_supervised import BalancedBatches, fit_semi_supervised
 from latent_transfer.training.vade import class_means, fit_vade
@@ -45,6 +46,7 @@ __all__ = [
     "draw_transfer_set",
     "fit",
     "fit_gan",
+    "fit_many",
     "fit_semi_supervised",
     "fit_to_targets",
     "fit_vade",
