@@ -24,7 +24,7 @@ from latent_transfer.data import ImageSet
 from latent_transfer.models import mlp_m2
 from latent_transfer.nets import fully_connected
 from latent_transfer.training import BalancedBatches, fit_semi_supervised
-from latent_transfer.training import Precision
+from latent_transfer.training.loop import Precision
 
 BATCH, HIDDEN, LATENTS, PIXELS, CLASSES, LABEL_WEIGHT = 100, 500, 50, 784, 10, 1.0
 
@@ -106,7 +106,7 @@ def pyro_enumeration(images: ImageSet) -> OnePass:
 
     def train() -> None:
         generator = torch.Generator().manual_seed(0)
-        for pixels, _ in images.batches(BATCH, shuffle=True, generator=generator, binarize=True):
+        for pixels, *_ in images.batches(BATCH, shuffle=True, generator=generator, binarize=True):
             seen, labels = few.draw()
             bounds = enumerated(net.model, every_label, pixels.flatten(1))
             bounds = bounds + plain(net.model, net.guide, seen.flatten(1), labels)
