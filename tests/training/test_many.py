@@ -20,7 +20,15 @@ from latent_transfer.objectives import (
     gaussian_kl,
     negative_elbo,
 )
-from latent_transfer.training import History, cohort, cosine_schedule, fit, fit_many, warm_up
+from latent_transfer.training import (
+    History,
+    cohort,
+    cosine_schedule,
+    fit,
+    fit_many,
+    replay,
+    warm_up,
+)
 from latent_transfer.training.many import worth_it
 from latent_transfer.transfer import flips_and_crops, l2_sp
 
@@ -116,7 +124,30 @@ def test_a_vae_with_a_learnt_variance(images: ImageSet) -> None:
     check_equal(make, images, negative_elbo)
 
 
-def test_a_convolutional_vae_with_batch_norm(images: ImageSet) -> None:
+def make_normalised() -> nn.Module:
+    # No biases before a norm that takes them off again: their gradients are rounding alone.
+    return nn.Sequential(
+        *(
+            nn.Conv2d(1, 4, 3, 2, bias=False),
+            nn.BatchNorm2d(4),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Dropout(0.2),
+        ),
+        *(nn.Linear(36, 8, bias=False), nn.BatchNorm1d(8), nn.Linear(8, 3)),
+    )
+
+
+def test_batch_norm_keeps_the_statistics_of_each_replica() -> None:
+    def freeze(number: int, model: nn.Module) -> None:
+        if number == 3:
+            model[1].requires_grad_(False)
+
+    sets = [draw(50), draw(37, 1), draw(50, 2), draw(50)]
+    check_equal(make_normalised, sets, classification_loss, prepare=freeze)
+
+
+def test_a_convolutional_vae(images: ImageSet) -> None:
     check_equal(lambda: conv_vae(SHAPE, (4, 8), 3), images, negative_elbo, binarize=True)
 
 
@@ -436,8 +467,8 @@ def test_one_after_another_where_it_does_not_pay(
             torch.testing.assert_close(value, same)
     assert together[1].training["loss"] == pytest.approx(apart[1].training["loss"])
     called = []
-    monkeypatch.setattr("latent_transfer.training.many.fit", lambda *_, **__: called.append(1))
-    monkeypatch.setattr("latent_transfer.training.many.worth_it", lambda *_: False)
+    monkeypatch.setitem(fit_many.__globals__, "fit", lambda *_, **__: called.append(1))
+    monkeypatch.setitem(fit_many.__globals__, "worth_it", lambda *_: False)
     run(twins, images, together=None, progress=True)
     assert called == [1, 1]
     assert "one after another" in capsys.readouterr().out
@@ -452,13 +483,13 @@ def test_what_is_worth_it(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> 
     convolutional = [conv_vae((1, 28, 28), (16, 32), 8)] * 2
     assert worth_it(convolutional, images.resize(28), 25)
     assert not worth_it(convolutional, images.resize(28), 100)
-    monkeypatch.setattr("latent_transfer.training.many.CAN_DECIDE", False)
+    monkeypatch.setitem(worth_it.__globals__, "CAN_DECIDE", False)
     assert not worth_it(small, images, 25)
 
 
 def test_without_a_way_to_see_values_a_decision_is_refused(
     images: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("latent_transfer.training.replay._unwrap", lambda value: value)
+    monkeypatch.setattr(replay, "_unwrap", lambda value: value)
     with pytest.raises(ValueError, match="cannot run for several replicas at once"):
         run([make_classifier(), make_classifier()], images, classification_loss)
