@@ -146,11 +146,11 @@ def worth_it(models: Sequence[nn.Module], images: ImageSet, batch_size: int) -> 
     net                                    batch  multiplications  factor
     =====================================  =====  ===============  ======
     conv VAE 8×8, 8 and 16 channels           25      0.5 million     3.6
-    VAE 64-64-8                               50      0.5 million     2.4
-    classifier 196-100-10                     25      0.5 million     2.1
+    VAE 64-64-8                               50      0.5 million     3.3
+    classifier 196-100-10                     25      0.5 million     2.7
     conv VAE 8×8, 8 and 16 channels          100        2 million     2.0
     classifier 196-100-10                    100        2 million     1.6
-    VAE 784-128-64-20                         25        6 million     1.7
+    VAE 784-128-64-20                         25        6 million     1.8
     conv VAE 28×28, 16 and 32 channels        25       24 million     1.4
     VAE 784-500-500-50                        25       34 million     1.2
     VAE 784-200-200-50                       100       43 million     1.2
