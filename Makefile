@@ -80,6 +80,7 @@ bench: $(STAMP) ## Measure the training speed beside other libraries (installs t
 	@$(BIN)/python -m pip install --quiet --no-deps -r benchmarks/requirements.txt
 	@$(BIN)/python benchmarks/training_speed.py
 	@$(BIN)/python benchmarks/m2_speed.py
+	@$(BIN)/python benchmarks/many_speed.py
 
 clean: ## Remove what was built and cached (the environment stays)
 	rm -rf _build build dist .mypy_cache .pytest_cache .ruff_cache

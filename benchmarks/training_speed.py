@@ -22,7 +22,6 @@ from statistics import median
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import nn
 from tqdm import tqdm
 
 import latent_transfer as lt
@@ -30,7 +29,7 @@ from latent_transfer import _torchvision
 from latent_transfer.data import ImageSet
 from latent_transfer.objectives import negative_elbo
 from latent_transfer.session import find_data_root
-from latent_transfer.training import Batch, Precision
+from latent_transfer.training.loop import Precision
 
 BATCH, HIDDEN, LATENTS, PIXELS = 100, 500, 50, 784
 LAYERS = [
@@ -65,11 +64,16 @@ def this_package(images: ImageSet, precision: Precision = "float32") -> OnePass:
     """`fit` with dynamic binarisation, as the chapters call it."""
     model = lt.models.mlp_vae(hidden=(HIDDEN, HIDDEN), latent_size=LATENTS)
 
-    def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
-        return negative_elbo(model, batch.images)
-
     def train() -> None:
-        lt.fit(model, images, loss, epochs=1, binarize=True, precision=precision, progress=False)
+        lt.fit(
+            model,
+            images,
+            negative_elbo,
+            epochs=1,
+            binarize=True,
+            precision=precision,
+            progress=False,
+        )
 
     return train
 
@@ -118,7 +122,7 @@ def pyro_svi(images: ImageSet) -> OnePass:
 
     def train() -> None:
         generator = torch.Generator().manual_seed(0)
-        for pixels, _ in images.batches(BATCH, shuffle=True, generator=generator, binarize=True):
+        for pixels, *_ in images.batches(BATCH, shuffle=True, generator=generator, binarize=True):
             svi.step(pixels)
 
     return train

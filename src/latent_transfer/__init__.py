@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
     from latent_transfer.models import load, save
     from latent_transfer.records import recorded
     from latent_transfer.session import Session, setup
-    from latent_transfer.training import fit
+    from latent_transfer.training import fit, fit_many
 
 try:
     __version__ = metadata.version("latent-transfer")
@@ -49,6 +49,7 @@ __all__ = [
     "evaluation",
     "figures",
     "fit",
+    "fit_many",
     "inference",
     "load",
     "models",
@@ -69,6 +70,7 @@ _FUNCTIONS = {
     "Session": "session",
     "claim": "claims",
     "fit": "training",
+    "fit_many": "training",
     "load": "models",
     "recorded": "records",
     "save": "models",

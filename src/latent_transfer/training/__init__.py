@@ -27,6 +27,7 @@ from latent_transfer.training.forms import (
 )
 from latent_transfer.training.gan import fit_gan
 from latent_transfer.training.loop import fit
+from latent_transfer.training.many import fit_many
 from latent_transfer.training.options import FitOptions
 from latent_transfer.training.precision import Precision
 from latent_transfer.training.schedules import cosine_schedule, warm_up
@@ -55,6 +56,7 @@ __all__ = [
     "draw_transfer_set",
     "fit",
     "fit_gan",
+    "fit_many",
     "fit_semi_supervised",
     "fit_to_targets",
     "fit_vade",

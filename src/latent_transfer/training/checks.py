@@ -151,7 +151,7 @@ def _checked(group: Any) -> Mapping[str, Any]:
     return group
 
 
-def training_mode(model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def training_mode(model: nn.Module, groups: Iterable[Mapping[str, Any]]) -> None:
     """Training mode for what learns, evaluation mode for frozen parts.
 
     Raises:
@@ -160,7 +160,7 @@ def training_mode(model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
     model.train()
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("All parameters of the model are frozen; unfreeze a part to train it.")
-    optimised = {id(p) for group in optimiser.param_groups for p in group["params"]}
+    optimised = {id(p) for group in groups for p in group["params"]}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and id(parameter) not in optimised:
             raise ValueError(

@@ -171,7 +171,7 @@ def fit(
         for epoch in range(history.epochs, 0 if file.ended else epochs):
             if before_epoch is not None:
                 before_epoch(model, epoch / epochs)
-            training_mode(model, optimiser)
+            training_mode(model, optimiser.param_groups)
             means = Means()
             batches = train.batches(
                 batch_size, shuffle=True, generator=generator,

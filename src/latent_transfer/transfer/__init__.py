@@ -10,7 +10,7 @@ from latent_transfer.transfer.adversarial import (
     reverse_gradient,
 )
 from latent_transfer.transfer.augmentation import flips_and_crops
-from latent_transfer.transfer.comparison import Results, Score, Task, compare
+from latent_transfer.transfer.comparison import Results, Score, Task, Together, compare
 from latent_transfer.transfer.initialise import Transfer, initialise_from
 from latent_transfer.transfer.mixing import mix
 from latent_transfer.transfer.parts import (
@@ -32,6 +32,7 @@ __all__ = [
     "Results",
     "Score",
     "Task",
+    "Together",
     "Transfer",
     "compare",
     "domain_adversarial_loss",
