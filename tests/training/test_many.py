@@ -520,5 +520,5 @@ def test_tensors_serve_with_labels_and_without() -> None:
 
 
 def test_a_loader_is_refused(images: ImageSet) -> None:
-    with pytest.raises(TypeError, match="Replicas need their images in memory; .* with fit"):
+    with pytest.raises(TypeError, match=r"Replicas need their images in memory; .* with fit"):
         run([make_vae(), make_vae()], DataLoader(images))

@@ -28,6 +28,12 @@ class Examples(InMemory, Dataset[tuple[Tensor, int]]):
         images: N×C×H×W.
         labels: Class numbers as int64, N, each in ``range(len(classes))``.
         classes: Names of the classes, each once.
+
+    Example:
+        >>> import latent_transfer as lt
+        >>> digits = lt.data.load("digits").train
+        >>> isinstance(digits, lt.data.Examples), digits.only(["3", "8"]).classes
+        (True, ('3', '8'))
     """
 
     labels: Tensor  # N, int64

@@ -60,7 +60,14 @@ class TrainerOptions(StepOptions, RateOptions, RunOptions, total=False):
 
 
 class FitOptions(TrainerOptions, total=False):
-    """All that :func:`latent_transfer.fit` takes beside model, data and loss."""
+    """All that :func:`latent_transfer.fit` takes beside model, data and loss.
+
+    Example:
+        >>> from latent_transfer.training import FitOptions
+        >>> usual: FitOptions = {"epochs": 3, "batch_size": 50, "progress": False}
+        >>> sorted(usual)
+        ['batch_size', 'epochs', 'progress']
+    """
 
     validation: Source | None
     patience: int | None
