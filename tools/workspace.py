@@ -21,7 +21,8 @@ _THREAD_VARIABLES = (
 
 # Read by every kernel before its first cell. A filter given through PYTHONWARNINGS would match
 # whole module names only, and IPython overrides it for __main__. No name is defined, because the
-# lines run in the notebook's own namespace.
+# lines run in the notebook's own namespace. On a page a progress bar's widget is dead, so that bars
+# are text here, on the standard error that the pages leave out.
 _KERNEL_CONFIG = """\
 c.IPKernelApp.log_level = "ERROR"
 c.HistoryManager.enabled = False
@@ -29,7 +30,7 @@ c.InteractiveShellApp.exec_lines = [
     f'__import__("warnings").filterwarnings("error", category={name}, module={module!r})'
     for name in ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning")
     for module in (r"__main__$", r"latent_transfer(\\.|$)")
-]
+] + ['__import__("sys").modules["tqdm.autonotebook"] = __import__("tqdm.std").std']
 """
 
 
@@ -69,7 +70,6 @@ def kernel_environment(build: Path) -> dict[str, str]:
         config.write_text(_KERNEL_CONFIG, encoding="utf-8")
     return {
         **dict.fromkeys(_THREAD_VARIABLES, "1"),
-        "LATENT_TRANSFER_STATIC": "1",
         "IPYTHONDIR": str(home / "ipython"),
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),

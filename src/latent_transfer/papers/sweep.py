@@ -35,7 +35,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from latent_transfer._files import naming_the_place, probe, write_atomically
 from latent_transfer.errors import CheckpointError
