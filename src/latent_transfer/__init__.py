@@ -6,7 +6,6 @@ Submodules load when they are first used, so that ``import latent_transfer as lt
 from __future__ import annotations
 
 import importlib
-from importlib import metadata
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -34,10 +33,7 @@ if TYPE_CHECKING:  # what __getattr__ below provides, spelt out for type checker
     from latent_transfer.session import Session, setup
     from latent_transfer.training import fit, fit_many
 
-try:
-    __version__ = metadata.version("latent-transfer")
-except metadata.PackageNotFoundError:  # a checkout on the path that nobody installed
-    __version__ = "0+unknown"
+    __version__: str
 
 __all__ = [
     "Session",
@@ -79,6 +75,8 @@ _FUNCTIONS = {
 
 
 def __getattr__(name: str) -> ModuleType | object:
+    if name == "__version__":
+        return importlib.import_module("latent_transfer.session").package_version()
     if name in _FUNCTIONS:
         return getattr(importlib.import_module(f"latent_transfer.{_FUNCTIONS[name]}"), name)
     if name in __all__:

@@ -30,7 +30,7 @@ from latent_transfer.comparison.settings import FourWays, options
 from latent_transfer.comparison.wording import file_stem
 from latent_transfer.errors import CheckpointError, DataError, TrainingDiverged
 from latent_transfer.records import recorded
-from latent_transfer.session import find_data_root, find_device, find_profile
+from latent_transfer.session import find_data_root, find_device, find_profile, package_version
 
 if TYPE_CHECKING:
     from latent_transfer.papers.table import PaperTable
@@ -203,9 +203,7 @@ def _version(distribution: str) -> str:
     except importlib.metadata.PackageNotFoundError:
         if distribution != "latent-transfer":
             return "not installed"
-        from latent_transfer import __version__
-
-        return f"{__version__} (from a folder, not installed)"
+        return f"{package_version()} (from a folder, not installed)"
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Literal, TypeVar, cast
 
@@ -114,6 +115,20 @@ def setup(
     )
     print(session)
     return session
+
+
+def package_version() -> str:
+    """Return the version of the package, as it was installed; ``0+unknown`` if it was not.
+
+    Example:
+        >>> from latent_transfer.session import package_version
+        >>> package_version().count(".") >= 1 or package_version() == "0+unknown"
+        True
+    """
+    try:
+        return metadata.version("latent-transfer")
+    except metadata.PackageNotFoundError:  # a checkout on the path that nobody installed
+        return "0+unknown"
 
 
 def find_device() -> torch.device:

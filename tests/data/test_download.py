@@ -18,9 +18,10 @@ import pytest
 import torch
 
 from latent_transfer import _torchvision, data
-from latent_transfer.data import download, weights
+from latent_transfer.data import download
 from latent_transfer.data.sets import cifar10, idx, svhn, usps
 from latent_transfer.errors import DataError
+from latent_transfer.nets import weights
 
 FOLDERS = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}
 NAMES = idx.NAMES

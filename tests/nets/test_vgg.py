@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from latent_transfer import _torchvision
-from latent_transfer.data import download, weights
+from latent_transfer.data import download
 from latent_transfer.errors import DataError
-from latent_transfer.nets import small_vgg_features, vgg19_features
+from latent_transfer.nets import small_vgg_features, vgg19_features, weights
 from latent_transfer.nets.vgg import VGG19_ENDS
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from latent_transfer import __version__, data
+from latent_transfer import data
 from latent_transfer._files import expanded, naming_the_place, probe, write_atomically
 from latent_transfer.comparison.settings import DEFAULT_LABELS, FourWays
 from latent_transfer.comparison.verdict import (
@@ -33,7 +33,7 @@ from latent_transfer.comparison.wording import FOLDER, printable, shown_name
 from latent_transfer.data import Data, ImageSet
 from latent_transfer.errors import CheckpointError, DataError
 from latent_transfer.models import Autoencoder
-from latent_transfer.session import find_device
+from latent_transfer.session import find_device, package_version
 from latent_transfer.transfer import Recipe, Results, Task, compare
 from latent_transfer.transfer.comparison import Method
 
@@ -220,7 +220,7 @@ def _environment() -> dict[str, str]:
     device = find_device()
     name = torch.cuda.get_device_name() if device.type == "cuda" else str(device)
     libraries = {library: version(library) for library in ("torch", "torchvision", "numpy")}
-    return {"device": name, "latent-transfer": __version__, **libraries}
+    return {"device": name, "latent-transfer": package_version(), **libraries}
 
 
 def _decisive(recipe: Recipe, source: Data, target: Data) -> dict[str, object]:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from latent_transfer import _torchvision
-from latent_transfer.data import weights
+from latent_transfer.nets import weights
 from latent_transfer.nets.pretrained import load_weights
 from latent_transfer.nets.recipes import remembers
 from latent_transfer.nets.shapes import spell

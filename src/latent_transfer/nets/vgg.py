@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from latent_transfer import _torchvision
-from latent_transfer.data import weights
+from latent_transfer.nets import weights
 from latent_transfer.nets.initialisation import he_initialise
 from latent_transfer.nets.pretrained import load_weights
 from latent_transfer.nets.recipes import remembers

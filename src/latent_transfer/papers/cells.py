@@ -24,11 +24,10 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from latent_transfer import __version__
 from latent_transfer._random import seeded
 from latent_transfer.papers.code import code_of, library_of
 from latent_transfer.papers.table import Place, load_table
-from latent_transfer.session import find_device
+from latent_transfer.session import find_device, package_version
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn")
 
@@ -197,7 +196,7 @@ class Watch:
     def environment(self) -> dict[str, str]:
         """Return versions, checksums, device and, if a net was trained, its precision."""
         found = {
-            "latent-transfer": __version__,
+            "latent-transfer": package_version(),
             "commit": commit(),
             "code": code_of(self.module),
             "library": library_of(self.module),
