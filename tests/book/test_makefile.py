@@ -37,7 +37,8 @@ def tree(tmp_path: Path) -> Path:
 
 def make(tree: Path, target: str, broken: str = "") -> tuple[int, list[str]]:
     environment = {**os.environ, "BROKEN": broken}
-    environment.pop("MAKEFLAGS", None)
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of the make that runs these tests
+        environment.pop(name, None)
     done = subprocess.run(
         ["make", target], cwd=tree, env=environment, capture_output=True, text=True, check=False
     )

@@ -10,7 +10,6 @@ from scipy.stats import t
 
 import latent_transfer as lt
 from latent_transfer._random import seeded
-from latent_transfer.papers.cells import used_settings
 from latent_transfer.papers.table import Place, find_table
 from latent_transfer.records import recorded_names
 from latent_transfer.session import find_data_root
@@ -32,7 +31,7 @@ def test_another_seed_lands_within_the_recorded_spread(
     count = len(recorded.values)
     place = Place(tmp_path, find_data_root())
     with seeded(count):
-        value = table.measure(row, count, used_settings(row, table.settings), place)
+        value = table.measure(row, count, row.used(table.settings), place)
     # Where one more value falls with a probability of 99 %.
     assert recorded.std is not None
     reach = t.ppf(0.995, count - 1) * recorded.std * sqrt(1 + 1 / count)

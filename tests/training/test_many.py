@@ -27,7 +27,7 @@ from latent_transfer.training import (
     cosine_schedule,
     fit,
     fit_many,
-    replay,
+    noise,
     warm_up,
 )
 from latent_transfer.training.many import worth_it
@@ -491,7 +491,7 @@ def test_what_is_worth_it(images: ImageSet, monkeypatch: pytest.MonkeyPatch) -> 
 def test_without_a_way_to_see_values_a_decision_is_refused(
     images: ImageSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replay, "_unwrap", lambda value: value)
+    monkeypatch.setattr(noise, "_unwrap", lambda value: value)
 
     def loss(model: nn.Module, batch: Batch) -> dict[str, torch.Tensor]:
         return classification_loss(model, batch) if batch.images.sum() > 0 else {}

@@ -121,7 +121,7 @@ def test_frozen_layers_have_groups_and_train_once_they_thaw(model: Classifier) -
     groups = parameter_groups(model, 0.1, decay=0.5)
     assert [group["lr"] for group in groups] == [0.1, 0.05, 0.025, 0.0125]
     before, after_one = snapshot(model), {}
-    images = ImageSet.from_pixels(torch.rand(12, 1, 4, 4), torch.arange(12) % 3, "abc")
+    images = ImageSet.from_pixels(torch.rand(12, 1, 4, 4), torch.arange(12) % 3, ("a", "b", "c"))
     thaw = unfreeze_schedule("head", "encoder")
 
     def before_epoch(model: nn.Module, progress: float) -> None:

@@ -46,7 +46,7 @@ def balanced_error(model: nn.Module, images: Source) -> float:
 
     Example:
         >>> import torch
-        >>> from latent_transfer.data import Source
+        >>> from latent_transfer.data import ImageSet
         >>> from latent_transfer.evaluation import balanced_error
         >>> pixels, labels = torch.zeros(4, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 0, 0, 1])
         >>> always_the_first = lambda images: torch.tensor([[1.0, 0.0]]).expand(len(images), 2)

@@ -20,7 +20,7 @@ from latent_transfer.errors import TrainingDiverged
 from latent_transfer.nets import device_of
 from latent_transfer.training.checks import Means
 from latent_transfer.training.forms import History, Loss, ParameterGroup, Schedule, Transform
-from latent_transfer.training.replay import Replay, refusal
+from latent_transfer.training.noise import Replay, refusal
 
 Tensors = dict[str, torch.Tensor]
 

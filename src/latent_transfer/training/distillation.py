@@ -114,12 +114,12 @@ def distil(
     """
     loss = partial(_distillation, temperature=temperature, label_weight=label_weight)
     targets: torch.Tensor | Callable[[torch.Tensor], torch.Tensor]
-    if isinstance(teacher, torch.Tensor):
-        targets = teacher
-    elif _images_change(options) or options.get("validation") is not None:
-        targets = teacher.eval()
+    if isinstance(teacher, nn.Module):
+        teacher.eval()
+        asked = _images_change(options) or options.get("validation") is not None
+        targets = teacher if asked else predict_logits(teacher, transfer_set)
     else:
-        targets = predict_logits(teacher, transfer_set)
+        targets = teacher
     if isinstance(targets, torch.Tensor):
         check_teacher(targets)
     return fit_to_targets(student, transfer_set, targets, loss, **options)

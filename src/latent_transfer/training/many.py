@@ -19,7 +19,7 @@ from latent_transfer.training.checks import no_denormals, training_mode
 from latent_transfer.training.cohort import Cohort, Replica
 from latent_transfer.training.forms import History, Loss, ParameterGroup, Schedule, Transform
 from latent_transfer.training.loop import fit
-from latent_transfer.training.replay import CAN_DECIDE
+from latent_transfer.training.noise import CAN_DECIDE
 
 
 def fit_many(
