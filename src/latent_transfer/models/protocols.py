@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
@@ -174,11 +175,15 @@ def require(model: object, protocol: type, purpose: str) -> None:
         Traceback (most recent call last):
         TypeError: encode needs a model with the method posterior, which NADE lacks.
     """
-    methods = [name for name in dir(protocol) if not name.startswith("_")]
-    missing = [name for name in methods if not callable(getattr(model, name, None))]
+    missing = [name for name in _methods(protocol) if not callable(getattr(model, name, None))]
     if missing:
         noun = "method" if len(missing) == 1 else "methods"
         raise TypeError(
             f"{purpose} needs a model with the {noun} {' and '.join(missing)}, "
             f"which {type(model).__name__} lacks."
         )
+
+
+@functools.cache  # losses ask at every step
+def _methods(protocol: type) -> tuple[str, ...]:
+    return tuple(name for name in dir(protocol) if not name.startswith("_"))

@@ -208,8 +208,8 @@ def finite(
     Raises:
         TrainingDiverged: If one is not finite.
     """
-    widest = torch.float32 if terms["loss"].device.type == "mps" else torch.float64
-    values = torch.stack([term.detach().to(widest) for term in terms.values()]).tolist()
+    dtype = terms["loss"].dtype
+    values = torch.stack([term.detach().to(dtype) for term in terms.values()]).tolist()
     for name, value in zip(terms, values, strict=True):
         if not math.isfinite(value):
             raise TrainingDiverged(epoch, batch, of + name, value)
