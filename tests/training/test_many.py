@@ -27,6 +27,7 @@ from latent_transfer.training import (
     cosine_schedule,
     fit,
     fit_many,
+    many,
     noise,
     warm_up,
 )
@@ -522,3 +523,25 @@ def test_tensors_serve_with_labels_and_without() -> None:
 def test_a_loader_is_refused(images: ImageSet) -> None:
     with pytest.raises(TypeError, match=r"Replicas need their images in memory; .* with fit"):
         run([make_vae(), make_vae()], DataLoader(images))
+
+
+def test_binary_pixels_off_the_cpu_are_left_to_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(many, "fit", lambda model, *_, **options: calls.append(options["seed"]))
+    models = [make_vae().to("meta"), make_vae().to("meta")]
+    for binarize, expected in ((True, [0, 1]), (False, [])):
+        calls.clear()
+        monkeypatch.setattr(many, "Cohort", _NoSteps)
+        fit_many(models, draw(20), negative_elbo, epochs=1, binarize=binarize, progress=False)
+        assert calls == expected
+
+
+class _NoSteps:
+    """Stands for replicas on a device on which nothing can be computed."""
+
+    def __init__(self, replicas: object, loss: object, **options: object) -> None: ...
+
+    def next_rows(self) -> list[range]:
+        return []
+
+    def write_back(self) -> None: ...

@@ -93,7 +93,9 @@ def fit_many(
     plans = _parameter_groups(models, learning_rate, groups)
     _check(models, sets, seeds, plans, epochs)
     if together is None:
-        together = worth_it(models, sets[0], batch_size)
+        # Binary pixels are drawn for several replicas on the CPU alone.
+        drawn = binarize and device_of(models[0]).type != "cpu"
+        together = not drawn and worth_it(models, sets[0], batch_size)
         if progress and not together:
             tqdm.write("Together these models would be no faster: one after another.")
     if not together:
