@@ -60,7 +60,7 @@ doctests: $(STAMP)
 	$(call check,$(BIN)/pytest -q --doctest-modules src/latent_transfer)
 
 tests: $(STAMP)
-	$(call check,$(BIN)/pytest -q -n auto --dist worksteal tests)
+	$(call check,$(BIN)/pytest -q -n auto --dist worksteal --durations=15 tests)
 
 notebooks: $(STAMP)
 	$(call check,$(BIN)/pytest -q -n auto --dist loadfile --nbval-lax --nbval-current-env \
