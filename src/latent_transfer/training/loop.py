@@ -195,8 +195,9 @@ def fit(
                 scaler.update()
                 if after_step is not None:
                     after_step(model)
-                bar.set_postfix(means.shown(epoch + 1, epochs), refresh=False)
-                bar.update()
+                if progress:
+                    bar.set_postfix(means.shown(epoch + 1, epochs), refresh=False)
+                    bar.update()
             check_state(model, epoch + 1, number + 1)
             history.add(means.values(), evaluate(model, held_out, loss, settings, epoch + 1))
             stop = after_epoch is not None and bool(after_epoch(model, history))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import torch
@@ -46,10 +47,10 @@ def usable_precision(precision: Precision, device: torch.device) -> Precision:
     return precision
 
 
-def autocast(precision: Precision, device: torch.device) -> torch.autocast:
-    """The context in which the layers run."""
-    wanted = TYPES.get(precision, torch.bfloat16)
-    return torch.autocast(device.type, wanted, enabled=precision in TYPES)
+def autocast(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """The context in which the layers run; none for float32, where it would only take time."""
+    wanted = TYPES.get(precision)
+    return nullcontext() if wanted is None else torch.autocast(device.type, wanted)
 
 
 @functools.cache
