@@ -40,8 +40,8 @@ def execute_chapters(root: Path, build: Path) -> list[Outcome]:
     todo = stale(notebooks(root), get_cache(str(build / ".jupyter_cache")))
     unchanged = len(notebooks(root)) - len(todo)
     print(f"Executing {len(todo)} notebooks ({unchanged} are unchanged) ...", flush=True)
-    # Longest first by file size, a fair guess; it keeps the last core from waiting.
-    todo.sort(key=lambda path: path.stat().st_size, reverse=True)
+    # Chapters before the short pages of the appendix, long files first: the last core waits less.
+    todo.sort(key=lambda path: ("appendix" in path.parts, -path.stat().st_size))
     with tqdm(total=len(todo), unit="notebook", leave=False, disable=None) as bar:
 
         def report(outcome: Outcome) -> None:
