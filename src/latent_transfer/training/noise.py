@@ -10,9 +10,10 @@ import torch
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from latent_transfer._random import seeded
+from latent_transfer._random import device_state, seeded, set_device_state
 
 Call = Callable[[], torch.Tensor]
+State = tuple[torch.Tensor, torch.Tensor | None]  # of the CPU's generator and the device's
 
 # ``empty`` is filled by what torch.distributions draws; it must be each replica's own.
 _DRAWS = {torch.randn, torch.rand, torch.randint, torch.randperm, torch.empty}
@@ -79,7 +80,7 @@ class Replay(TorchFunctionMode):
         self.quiet = _state(self.device)
         with self:
             yield
-        if not all(map(torch.equal, _state(self.device), self.quiet)):
+        if not _same(_state(self.device), self.quiet):
             raise refusal("The loss draws noise in a way that cannot be drawn for each replica")
 
     def draw(self, row: int, call: Call) -> torch.Tensor:
@@ -145,12 +146,15 @@ def _empty(like: torch.Tensor) -> torch.Tensor:
     return torch.empty(like.shape, dtype=like.dtype, device=like.device)
 
 
-def _state(device: torch.device) -> list[torch.Tensor]:
-    on_device = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
-    return [torch.get_rng_state(), *on_device]
+def _state(device: torch.device) -> State:
+    return torch.get_rng_state(), device_state(device)
 
 
-def _set_state(device: torch.device, state: list[torch.Tensor]) -> None:
+def _set_state(device: torch.device, state: State) -> None:
     torch.set_rng_state(state[0])
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state[1], device)
+    set_device_state(device, state[1])
+
+
+def _same(one: State, other: State) -> bool:
+    pairs = zip(one, other, strict=True)
+    return all(a is b or (a is not None and b is not None and a.equal(b)) for a, b in pairs)
