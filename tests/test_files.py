@@ -85,3 +85,12 @@ def test_a_probe_finds_out_what_cannot_be_written(
     monkeypatch.setattr(Path, "write_bytes", locked)
     with pytest.raises(DataError, match=r"cannot be written \(Permission denied\)"):
         probe(tmp_path / "new")
+
+
+def test_who_reads_the_old_file_goes_on_reading_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+    with path.open("rb") as reader:
+        write_atomically(path, b"new")
+        assert reader.read() == b"old"
+    assert path.read_bytes() == b"new"

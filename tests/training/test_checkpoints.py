@@ -340,6 +340,23 @@ def test_what_a_loss_counts_is_its_state(tmp_path: Path, images: ImageSet) -> No
         assert torch.equal(resumed.state_dict()[name], value)
 
 
+def test_a_loss_that_holds_the_model_itself_resumes(tmp_path: Path, images: ImageSet) -> None:
+    def holding(model: nn.Module) -> object:
+        return lambda _, batch: negative_elbo(model, batch)  # type: ignore[arg-type]
+
+    def stop(model: nn.Module, history: History) -> None:
+        if history.epochs == 2:
+            raise KeyboardInterrupt
+
+    halted, resumed, straight = make(), make(), make()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "run", images, holding(halted), model=halted, after_epoch=stop, epochs=3)
+    run(tmp_path / "run", images, holding(resumed), model=resumed, epochs=3)
+    run(None, images, model=straight, epochs=3)  # type: ignore[arg-type]
+    for name, value in straight.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value)
+
+
 def test_an_interrupted_model_may_go_on_itself(tmp_path: Path, images: ImageSet) -> None:
     model, straight, calls = make(), make(), []
 

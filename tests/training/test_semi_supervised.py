@@ -190,3 +190,20 @@ def test_m1_m2_learns_from_three_labels_a_class() -> None:
 
 def _negative_elbo(model: VAE, batch: Batch) -> Terms:
     return negative_elbo(model, batch.images)
+
+
+def test_both_sets_are_binarised_and_transformed_in_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[torch.Tensor] = []
+
+    def spy(model: M2, batch: Batch, *, labelled: Batch, **options: float) -> dict:
+        seen.extend([batch.images, labelled.images])
+        return {"loss": sum(p.sum() for p in model.parameters())}
+
+    monkeypatch.setattr("latent_transfer.training.semi_supervised.semi_supervised_loss", spy)
+    options = {"epochs": 1, "binarize": True, "transform": lambda images: images + 5}
+    fit_semi_supervised(_model(), _set([0, 1, 2]), _set([0] * 8, seed=1), progress=False, **options)
+    assert len(seen) == 2
+    for images in seen:
+        assert set(images.unique().tolist()) == {5.0, 6.0}

@@ -129,10 +129,10 @@ class RunFile:
             "versions": {"torch": torch.__version__, "python": _python()},
         }
         content = save(_tensors(self.run, best), metadata={"latent_transfer": json.dumps(header)})
-        write_atomically(Path(os.path.realpath(self.path)), content)  # a link stays a link
+        write_atomically(self.path, content)
 
     def _describe(self) -> dict[str, dict[str, str]]:
-        return {name: describe(value, self.run.model) for name, value in self.decides.items()}
+        return {name: describe(value) for name, value in self.decides.items()}
 
     def _check(self, header: Mapping[str, Any]) -> None:
         _check_model(self.path, header["model"], _signature(self.run.model))

@@ -17,7 +17,7 @@ from torch import nn
 PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, PurePath)
 
 
-def describe(value: object, model: nn.Module) -> dict[str, str]:
+def describe(value: object) -> dict[str, str]:
     """Digests of a loss, schedule or transform: of its code, and of each value that it holds.
 
     A function is described by its code, its default arguments and the variables of the functions
@@ -26,32 +26,30 @@ def describe(value: object, model: nn.Module) -> dict[str, str]:
 
     Args:
         value: Usually a function.
-        model: The model in training, whose own weights do not count.
 
     Returns:
         One digest for each part, so that a part that changes while the run goes on (a counter, a
-        list of records) can be told from one that decides it.
+        list of records, the model itself) can be told from one that decides it.
 
     Example:
         >>> from functools import partial
         >>> from latent_transfer.objectives import negative_elbo
-        >>> model = torch.nn.Linear(1, 1)
         >>> first, again, other = (
-        ...     describe(partial(negative_elbo, beta=beta), model) for beta in (1.0, 1.0, 0.0)
+        ...     describe(partial(negative_elbo, beta=beta)) for beta in (1.0, 1.0, 0.0)
         ... )
         >>> first == again, first == other
         (True, False)
     """
     if not isinstance(value, types.FunctionType):
-        return {"value": digest(value, model)}
+        return {"value": digest(value)}
     parts: dict[str, object] = {"code": value.__code__, "defaults": _defaults(value)}
     parts |= dict(zip(value.__code__.co_freevars, _enclosed(value), strict=True))
-    return {name: digest(part, model) for name, part in parts.items()}
+    return {name: digest(part) for name, part in parts.items()}
 
 
-def digest(value: object, model: nn.Module | None = None) -> str:
+def digest(value: object) -> str:
     """A checksum of a value and of all that it holds; it guards against accidents, not malice."""
-    walk = _Walk(model)
+    walk = _Walk()
     walk.visit(value)
     return walk.sum.hexdigest()[:16]
 
@@ -59,9 +57,8 @@ def digest(value: object, model: nn.Module | None = None) -> str:
 class _Walk:
     """Feeds a value and everything in it to a checksum, each object once."""
 
-    def __init__(self, model: nn.Module | None) -> None:
+    def __init__(self) -> None:
         self.sum = hashlib.sha256()
-        self._trained = {id(p) for p in model.parameters()} if model is not None else set()
         self._seen: set[int] = set()
 
     def visit(self, value: object) -> None:
@@ -79,9 +76,7 @@ class _Walk:
         if isinstance(value, np.ndarray):
             return (str(value.dtype), value.shape, value.tobytes())
         if isinstance(value, nn.Module):
-            # The model that is trained, or a part of it: its weights are the run's own.
-            own = any(id(parameter) in self._trained for parameter in value.parameters())
-            return () if own else value.state_dict().items()
+            return value.state_dict().items()
         if isinstance(value, types.FunctionType):
             return (value.__module__, value.__code__, _defaults(value), *_enclosed(value))
         if isinstance(value, types.CodeType):
