@@ -20,6 +20,7 @@ from latent_transfer.errors import CheckpointError
 from latent_transfer.models import mlp_autoencoder, mlp_vae
 from latent_transfer.objectives import negative_elbo, reconstruction_loss
 from latent_transfer.training import History, cosine_schedule, fit, warm_up
+from latent_transfer.training.description import digest
 
 RUN = """
 import os, signal, sys
@@ -411,3 +412,13 @@ def test_a_place_that_cannot_be_written_is_found_out_first(
     with pytest.raises(OSError):  # noqa: PT011 (NotADirectoryError or FileExistsError)
         run(tmp_path / "file" / "run", images, after_step=lambda model: steps.append(1))
     assert not steps
+
+
+@pytest.mark.parametrize("last", range(4))
+def test_every_tensor_of_a_start_counts(last: int) -> None:
+    # The pairs of a dictionary live for a moment, and the next one may be made at the same place.
+    state = {name: torch.zeros(2) for name in "abcd"}
+    other = {**state, "abcd"[last]: torch.ones(2)}
+    assert digest(state) == digest(dict(state))
+    assert digest(state) != digest(other)
+    assert digest([(1, 2), (3, 4), (5, 6 + last)]) != digest([(1, 2), (3, 4), (5, 10)])

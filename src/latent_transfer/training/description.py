@@ -59,14 +59,14 @@ class _Walk:
 
     def __init__(self) -> None:
         self.sum = hashlib.sha256()
-        self._seen: set[int] = set()
+        self._seen: dict[int, object] = {}  # the objects too, or another could have the same id
 
     def visit(self, value: object) -> None:
         self._say(type(value).__qualname__)
         if isinstance(value, PLAIN):
             self._say(repr(value))
         elif id(value) not in self._seen:
-            self._seen.add(id(value))
+            self._seen[id(value)] = value
             for part in self._parts(value):
                 self.visit(part)
 

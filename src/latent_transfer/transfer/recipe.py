@@ -11,7 +11,6 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from latent_transfer._files import expanded
 from latent_transfer._random import seeded
 from latent_transfer.data import ImageSet
 from latent_transfer.evaluation import balanced_error
@@ -122,7 +121,7 @@ class Recipe:
             optimizer=self.optimizer,
             schedule=cosine_schedule if self.decay else None,
             seed=seed,
-            checkpoint=None if checkpoint is None else expanded(checkpoint),
+            checkpoint=checkpoint,
             progress=progress,
         )
         return model
